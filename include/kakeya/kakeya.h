@@ -1,0 +1,10 @@
+// Umbrella: re-exports the SDK.
+#pragma once
+#include <kakeya/chat.h>
+#include <kakeya/codec.h>
+#include <kakeya/engine.h>
+#include <kakeya/options.h>
+#include <kakeya/result.h>
+#include <kakeya/session.h>
+#include <kakeya/token.h>
+#include <kakeya/version.h>

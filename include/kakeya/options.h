@@ -1,0 +1,52 @@
+// Options of a run. Every default has its reason beside it.
+#pragma once
+#include <kakeya/token.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace kakeya {
+
+struct SamplingOptions {
+  float temperature = 0.0f;  // 0 = greedy: reproducible, and what acceptance is defined on
+  int top_k = 0;             // 0 = off
+  float top_p = 1.0f;        // 1 = off
+  float min_p = 0.0f;        // 0 = off
+  std::uint64_t seed = 0;
+};
+
+// What makes a drafted token stand at temperature > 0. Both leave the target's distribution unchanged.
+enum class AcceptRule {
+  kTargetSample,  // greedy draft, accepted while equal to the target's own sample: best measured, the default
+  kRejection,     // sampled draft, accepted with probability min(1, p/q), residual on rejection
+};
+
+struct EngineOptions {
+  std::string target = "tiny";  // directory in Hugging Face layout, or "tiny", the embedded pair
+  std::string draft;            // directory or "tiny"; empty = no drafter
+  int threads = 0;              // 0 = every core this process may use
+  std::string isa;              // CPU variant by name; empty = the best one
+  std::string share_dir;        // where "tiny" lives; empty = find_share_dir("")
+};
+
+struct SessionOptions {
+  std::string kv = "bf16";        // KV channel of the target
+  std::string draft_kv = "bf16";  // KV channel of the draft
+  int boundary = 0;               // first and last layers kept in bf16
+  std::size_t max_tokens = 0;     // prompt + output; 0 = the model's max_position_embeddings
+};
+
+struct GenerateOptions {
+  int max_tokens = 256;
+  SamplingOptions sampling;
+  AcceptRule accept_rule = AcceptRule::kTargetSample;
+  bool use_draft = true;             // ignored when the engine has no drafter
+  std::size_t block_size = 0;        // tokens the draft fills, anchor included; 0 = the draft's own
+  std::size_t verify_width = 0;      // rows the target verifies, anchor included; 0 = block_size
+  bool ignore_stop = false;          // do not end at end-of-text ids
+  std::vector<Token> extra_stop_ids;
+};
+
+}  // namespace kakeya

@@ -1,0 +1,7 @@
+// The id of one vocabulary entry.
+#pragma once
+#include <cstdint>
+
+namespace kakeya {
+using Token = std::int32_t;
+}  // namespace kakeya

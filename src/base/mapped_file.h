@@ -1,0 +1,31 @@
+// A read-only memory mapping of a whole file.
+#pragma once
+#include <kakeya/result.h>
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace kakeya::base {
+
+class MappedFile {
+ public:
+  // Errors: kNotFound, kIo. An empty file maps to an empty span.
+  static Result<MappedFile> open(const std::string& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::string& path() const { return path_; }
+
+ private:
+  MappedFile() = default;
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::string path_;
+};
+
+}  // namespace kakeya::base

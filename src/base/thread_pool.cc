@@ -1,0 +1,84 @@
+#include "base/thread_pool.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace kakeya::base {
+namespace {
+
+constexpr int kSpins = 4096;  // about 20 to 100 us of pauses: longer than the gap between two layers' jobs
+
+inline void pause_cpu() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// Waits until `value` differs from `old`: a bounded spin, then a sleep.
+std::uint32_t wait_change(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+  for (int i = 0; i < kSpins; ++i) {
+    const std::uint32_t now = value.load(std::memory_order_acquire);
+    if (now != old) return now;
+    pause_cpu();
+  }
+  value.wait(old, std::memory_order_acquire);
+  return value.load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) {
+  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { worker(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true, std::memory_order_release);
+  generation_.fetch_add(1, std::memory_order_acq_rel);
+  generation_.notify_all();
+  for (std::thread& t : workers_) t.join();
+}
+
+void ThreadPool::drain(int thread) {
+  for (;;) {
+    const std::size_t task = next_.fetch_add(1, std::memory_order_relaxed);
+    if (task >= tasks_) return;
+    call_(context_, task, thread);
+  }
+}
+
+void ThreadPool::run(std::size_t tasks, Call call, void* context) {
+  call_ = call;
+  context_ = context;
+  tasks_ = tasks;
+  next_.store(0, std::memory_order_relaxed);
+  busy_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_acq_rel);
+  generation_.notify_all();
+  drain(0);
+  std::uint32_t left = busy_.load(std::memory_order_acquire);
+  while (left != 0) left = wait_change(busy_, left);
+}
+
+void ThreadPool::worker(int thread) {
+  std::uint32_t seen = 0;
+  for (;;) {
+    seen = wait_change(generation_, seen);
+    if (stop_.load(std::memory_order_acquire)) return;
+    drain(thread);
+    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+  }
+}
+
+int usable_cores() {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
+#endif
+  const unsigned int n = std::thread::hardware_concurrency();
+  return n == 0 ? 1 : static_cast<int>(n);
+}
+
+}  // namespace kakeya::base

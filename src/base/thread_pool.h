@@ -1,0 +1,57 @@
+// Fork-join over a fixed set of threads. Workers spin briefly for the next job, then sleep, so an idle
+// engine leaves the machine idle. Which thread runs a task must never change a result.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+namespace kakeya::base {
+
+class ThreadPool {
+ public:
+  // `threads` counts the caller: 1 means no worker is started.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Calls fn(task, thread) for every task in [0, tasks), thread in [0, threads()); returns when all are
+  // done. Not reentrant: one caller at a time, no nested calls. fn must not throw.
+  template <class F>
+  void parallel_for(std::size_t tasks, F&& fn) {
+    if (tasks == 0) return;
+    if (tasks == 1 || workers_.empty()) {
+      for (std::size_t i = 0; i < tasks; ++i) fn(i, 0);
+      return;
+    }
+    run(tasks, [](void* context, std::size_t task, int thread) {
+      (*static_cast<std::remove_reference_t<F>*>(context))(task, thread);
+    }, const_cast<void*>(static_cast<const void*>(&fn)));
+  }
+
+ private:
+  using Call = void (*)(void* context, std::size_t task, int thread);
+  void run(std::size_t tasks, Call call, void* context);
+  void worker(int thread);
+  void drain(int thread);
+
+  std::vector<std::thread> workers_;
+  Call call_ = nullptr;
+  void* context_ = nullptr;
+  std::size_t tasks_ = 0;
+  alignas(64) std::atomic<std::size_t> next_{0};
+  alignas(64) std::atomic<std::uint32_t> generation_{0};
+  alignas(64) std::atomic<std::uint32_t> busy_{0};
+  std::atomic<bool> stop_{false};
+};
+
+// Cores that this process may use (affinity mask, then hardware concurrency), at least 1.
+int usable_cores();
+
+}  // namespace kakeya::base

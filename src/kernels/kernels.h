@@ -1,0 +1,69 @@
+// Maths on rows of numbers. Knows nothing of models, files or what a row means.
+//
+// Batch invariance: the value of an output row depends on its own input row only. Every function sums a
+// row in one fixed order for a given variant, whatever the number of rows or threads.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/rows.h"
+#include "base/thread_pool.h"
+
+namespace kakeya::kernels {
+
+enum class WeightType { kF32, kF16, kBf16 };
+std::size_t bytes_per_weight(WeightType type);
+const char* to_string(WeightType type);
+
+// A weight matrix [out, in], row-major and dense, as it lies in the file. Never owns.
+struct Weight {
+  const void* data = nullptr;
+  WeightType type = WeightType::kF32;
+  std::size_t out = 0;
+  std::size_t in = 0;
+};
+
+// One CPU variant: the same functions built for one instruction set. `scalar` is plain C++ and the oracle.
+struct Table {
+  const char* name;  // "scalar", "sse4", "avx2", "avx512", "neon", ...
+
+  // sum of a[i] * b[i]
+  float (*dot)(const float* a, const float* b, std::size_t n);
+  // y[i] += alpha * x[i]
+  void (*axpy)(float alpha, const float* x, float* y, std::size_t n);
+  // y[r][o] = dot(x[r], w[o]) for o in [first, last); x is [rows, in], y is [rows, out]
+  void (*matmul_range)(const Weight& w, Rows<const float> x, Rows<float> y, std::size_t first, std::size_t last);
+  // out[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]; out may be x
+  void (*rms_norm)(const float* x, const float* weight, float eps, float* out, std::size_t n);
+  // Rotate-half RoPE in place on one head of n values; cos and sin hold n/2 values.
+  void (*rope)(float* head, const float* cos, const float* sin, std::size_t n);
+  // In place; the largest value is subtracted first. n >= 1.
+  void (*softmax)(float* x, std::size_t n);
+  // out[i] = gate[i] / (1 + exp(-gate[i])) * up[i]; out may be gate
+  void (*silu_mul)(const float* gate, const float* up, float* out, std::size_t n);
+  // Orthonormal Walsh-Hadamard (Sylvester) transform in place; n is a power of two >= 1. Its own inverse.
+  void (*hadamard)(float* x, std::size_t n);
+  // Row `index` of w as float, out has w.in values.
+  void (*load_row)(const Weight& w, std::size_t index, float* out);
+};
+
+// The variants this build has and this CPU can run, scalar first, best last.
+std::span<const Table* const> available();
+// By name; null when this build or CPU lacks it.
+const Table* find(std::string_view name);
+// The last of available().
+const Table& best();
+
+// What a forward pass computes with: a variant and the threads. Both outlive their users.
+struct Compute {
+  const Table* ops = nullptr;
+  base::ThreadPool* pool = nullptr;
+};
+
+// y = x * w^T, x [rows, w.in], y [rows, w.out], split over output columns.
+void matmul(const Compute& compute, const Weight& w, Rows<const float> x, Rows<float> y);
+
+}  // namespace kakeya::kernels
