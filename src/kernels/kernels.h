@@ -46,6 +46,18 @@ struct Table {
   void (*silu_mul)(const float* gate, const float* up, float* out, std::size_t n);
   // Orthonormal Walsh-Hadamard (Sylvester) transform in place; n is a power of two >= 1. Its own inverse.
   void (*hadamard)(float* x, std::size_t n);
+  // Largest of x[0, n); NaN when any is NaN. n >= 1.
+  float (*row_max)(const float* x, std::size_t n);
+  // x[i] = exp(x[i] - shift) in place; returns their sum.
+  float (*exp_sum)(float* x, float shift, std::size_t n);
+  // y[r] += sum over j of weights[r][j] * tile[j], j in order; weights [rows, n], tile [n, dim], y [rows, dim]
+  void (*weighted_sum)(Rows<const float> weights, Rows<const float> tile, Rows<float> y);
+  // out[i] = levels[code i] * scale. Code i is the `bits` bits from bit i * bits on, low bits first; bits is 3
+  // or 4, levels holds 2^bits values, n is a multiple of 8.
+  void (*unpack_levels)(const std::uint8_t* codes, int bits, const float* levels, float scale, float* out,
+                        std::size_t n);
+  // out[i] = codes[i] * scale
+  void (*unpack_i8)(const std::int8_t* codes, float scale, float* out, std::size_t n);
   // Row `index` of w as float, out has w.in values.
   void (*load_row)(const Weight& w, std::size_t index, float* out);
 };

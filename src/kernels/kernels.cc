@@ -1,0 +1,72 @@
+// The table of CPU variants and the threaded matmul. The maths is in scalar.cc and simd.cc.
+#include "kernels/kernels.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "kernels/variants.h"
+
+namespace kakeya::kernels {
+namespace {
+
+// Below this many multiply-adds a fork costs more than it saves (a fork-join is about a microsecond).
+constexpr std::size_t kMinTaskWork = std::size_t{1} << 15;
+// Tasks per thread: enough that a delayed thread does not hold up the others.
+constexpr std::size_t kTasksPerThread = 4;
+// Columns per task are a multiple of this, so that full register blocks stay full.
+constexpr std::size_t kColumnStep = 8;
+
+const std::vector<const Table*>& variants() {
+  static const std::vector<const Table*> list = [] {
+    std::vector<const Table*> out = {&scalar_table()};
+    append_simd_tables(out);
+    return out;
+  }();
+  return list;
+}
+
+}  // namespace
+
+std::size_t bytes_per_weight(WeightType type) { return type == WeightType::kF32 ? 4 : 2; }
+
+const char* to_string(WeightType type) {
+  switch (type) {
+    case WeightType::kF32:
+      return "f32";
+    case WeightType::kF16:
+      return "f16";
+    case WeightType::kBf16:
+      return "bf16";
+  }
+  return "unknown";
+}
+
+std::span<const Table* const> available() { return variants(); }
+
+const Table* find(std::string_view name) {
+  for (const Table* table : variants()) {
+    if (name == table->name) return table;
+  }
+  return nullptr;
+}
+
+const Table& best() { return *variants().back(); }
+
+void matmul(const Compute& compute, const Weight& w, Rows<const float> x, Rows<float> y) {
+  KAKEYA_CHECK(x.cols == w.in && y.cols == w.out && x.rows == y.rows);
+  if (x.rows == 0 || w.out == 0) return;
+  const auto threads = static_cast<std::size_t>(compute.pool->threads());
+  const std::size_t work = x.rows * w.in * w.out;
+  if (threads == 1 || work < 2 * kMinTaskWork) {
+    compute.ops->matmul_range(w, x, y, 0, w.out);
+    return;
+  }
+  const std::size_t wanted = std::min(threads * kTasksPerThread, work / kMinTaskWork);
+  std::size_t step = (w.out + wanted - 1) / wanted;
+  step = (step + kColumnStep - 1) / kColumnStep * kColumnStep;
+  compute.pool->parallel_for((w.out + step - 1) / step, [&](std::size_t task, int) {
+    compute.ops->matmul_range(w, x, y, task * step, std::min(w.out, (task + 1) * step));
+  });
+}
+
+}  // namespace kakeya::kernels
