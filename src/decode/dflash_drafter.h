@@ -1,0 +1,35 @@
+// The DFlash draft model behind the Drafter seam: owns no weights, borrows a cache and a scratch.
+#pragma once
+#include <vector>
+
+#include "decode/drafter.h"
+#include "model/dflash_draft.h"
+
+namespace kakeya::decode {
+
+class DFlashDrafter final : public Drafter {
+ public:
+  // All outlive the drafter. kv has the draft's shape and room for a block beyond the sequence.
+  DFlashDrafter(const model::DFlashDraft& draft, kv::Cache& kv, model::Scratch& scratch, kernels::Compute compute)
+      : draft_(draft), kv_(kv), scratch_(scratch), compute_(compute) {}
+
+  std::span<const std::size_t> tap_layers() const override { return draft_.tap_layers(); }
+  std::size_t block_size() const override { return draft_.block_size(); }
+  std::size_t length() const override { return kv_.length(); }
+  void begin() override;
+  Status observe(std::span<const Token> tokens, Rows<const float> taps) override;
+  Result<Proposal> propose(const ProposeRequest& request) override;
+  const DraftStats& stats() const override { return stats_; }
+
+ private:
+  const model::DFlashDraft& draft_;
+  kv::Cache& kv_;
+  model::Scratch& scratch_;
+  kernels::Compute compute_;
+  model::ForwardResult result_;
+  std::vector<Token> tokens_;
+  std::vector<float> q_;
+  DraftStats stats_;
+};
+
+}  // namespace kakeya::decode

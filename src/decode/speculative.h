@@ -1,0 +1,80 @@
+// The draft-verify loop, one cycle at a time: propose, verify in one pass of the target, accept, cut, roll back.
+// Plain decoding is the same loop with a block of one. Knows ids only; text, events and clocks belong to engine/.
+//
+// Between calls the target's cache holds every token of the sequence but the newest, the anchor; after settle()
+// the drafter has observed the same tokens.
+#pragma once
+#include <kakeya/session.h>
+
+#include <optional>
+#include <vector>
+
+#include "decode/drafter.h"
+#include "decode/stop.h"
+#include "decode/target_run.h"
+
+namespace kakeya::decode {
+
+// Largest block or verify width that is taken; bounds what a flag can make us allocate.
+inline constexpr std::size_t kMaxBlock = 512;
+
+struct BlockPlan {
+  std::size_t block = 1;  // positions the draft fills, anchor included; 1 = plain decoding
+  std::size_t width = 1;  // rows the target verifies, anchor included; <= block
+};
+
+// Block and width in effect: 0 stands for the draft's own block, and for width = block.
+// Errors: kInvalidArgument when the width is larger than the block (a draft proposes block - 1 tokens, there is
+// nothing else to verify) or either is beyond kMaxBlock.
+Result<BlockPlan> plan_block(std::size_t draft_block, std::size_t block_size, std::size_t verify_width);
+
+struct DecodePlan {
+  BlockPlan block;
+  std::size_t max_tokens = 1;  // emitted at most, >= 1
+  SamplingOptions sampling;
+  AcceptRule rule = AcceptRule::kTargetSample;
+  StopRules stops;
+};
+
+class SpeculativeDecoder {
+ public:
+  // `target` and `drafter` (null = plain decoding) outlive the decoder.
+  SpeculativeDecoder(TargetRun& target, Drafter* drafter, DecodePlan plan);
+
+  // Runs the prompt; returns the first token. Called once, first.
+  Result<Token> start(std::span<const Token> prompt);
+  // One cycle; returns its tokens, cut at the first stop and at the budget. Not after finished().
+  // A full block is verified while the cache has room, even when the budget is smaller: the counts of the
+  // last cycle then mean the same as those of every other one.
+  Result<std::span<const Token>> step();
+  // Lets the drafter observe what is settled. step() does it by itself; call it after the last one.
+  Status settle();
+
+  // Why no further step is due; nothing while one is.
+  std::optional<FinishReason> finished() const { return finished_; }
+  const std::vector<Cycle>& cycles() const { return cycles_; }        // empty without drafting
+  std::uint64_t target_forwards() const { return target_.forwards() - prompt_forwards_; }
+  double draft_ms() const { return draft_ms_; }    // observe + propose, the prompt's last piece included
+  double verify_ms() const { return verify_ms_; }  // passes of the target after the prompt
+
+ private:
+  bool drafting() const { return drafter_ != nullptr && plan_.block.width > 1; }
+  // Fills drafts_ and returns what they were drawn from. No drafts near the end of the cache.
+  Result<Rows<const float>> propose();
+  void emit();
+
+  TargetRun& target_;
+  Drafter* drafter_;
+  DecodePlan plan_;
+  std::vector<Token> unsettled_;  // in the cache, not yet observed: the first rows of the last feed
+  std::vector<Token> block_;      // anchor, drafts
+  std::vector<Token> emitted_;    // of the last cycle
+  std::vector<float> scratch_;
+  std::vector<Cycle> cycles_;
+  std::size_t emitted_total_ = 0;
+  std::uint64_t prompt_forwards_ = 0;
+  std::optional<FinishReason> finished_;
+  double draft_ms_ = 0, verify_ms_ = 0;
+};
+
+}  // namespace kakeya::decode
