@@ -28,10 +28,10 @@ struct Verdict {
 // emitted tokens are the target's samples whatever was drafted.
 Verdict accept_target_sample(const VerifyInput& input, std::vector<float>& scratch);
 
-// Leviathan et al. 2023: a draft d ~ q stands with probability min(1, p(d) / q(d)); the first that does not is
-// replaced by a draw from max(0, p - q), normalised (from p when that is 0 everywhere); after the last, a draw from p.
-// q [drafts, vocab] is what each draft was really drawn from; no rows mean that drafts were certain (q(d) = 1).
-// temperature > 0.
+// Leviathan et al. 2023: a draft d ~ q stands with probability min(1, p(d) / q(d)); the first that does not
+// is replaced by a draw from max(0, p - q), normalised (from p when that is 0 everywhere); after the last, a
+// draw from p. q [drafts, vocab] is what each draft was really drawn from; no rows mean that drafts were
+// certain (q(d) = 1). temperature > 0.
 Verdict accept_rejection(const VerifyInput& input, Rows<const float> q, std::vector<float>& scratch);
 
 }  // namespace kakeya::decode

@@ -10,7 +10,8 @@ namespace kakeya::decode {
 class DFlashDrafter final : public Drafter {
  public:
   // All outlive the drafter. kv has the draft's shape and room for a block beyond the sequence.
-  DFlashDrafter(const model::DFlashDraft& draft, kv::Cache& kv, model::Scratch& scratch, kernels::Compute compute)
+  DFlashDrafter(const model::DFlashDraft& draft, kv::Cache& kv, model::Scratch& scratch,
+                kernels::Compute compute)
       : draft_(draft), kv_(kv), scratch_(scratch), compute_(compute) {}
 
   std::span<const std::size_t> tap_layers() const override { return draft_.tap_layers(); }

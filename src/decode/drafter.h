@@ -1,5 +1,5 @@
-// The seam between the draft-verify loop and whatever guesses tokens ahead: four verbs, begin, observe, propose
-// and stats. A drafter decides only how many tokens a pass of the target yields, never which.
+// The seam between the draft-verify loop and whatever guesses tokens ahead: four verbs, begin, observe,
+// propose and stats. A drafter decides only how many tokens a pass of the target yields, never which.
 #pragma once
 #include <kakeya/options.h>
 #include <kakeya/result.h>
@@ -14,16 +14,16 @@
 namespace kakeya::decode {
 
 struct ProposeRequest {
-  Token anchor = 0;                        // the newest token; its state is not observed yet
-  std::size_t block = 0;                   // positions to fill, anchor included; >= 2
-  std::size_t wanted = 0;                  // proposals that will be verified, <= block - 1
-  const SamplingOptions* draw = nullptr;   // set: draw proposals from the draft's own distribution
+  Token anchor = 0;                       // the newest token; its state is not observed yet
+  std::size_t block = 0;                  // positions to fill, anchor included; >= 2
+  std::size_t wanted = 0;                 // proposals that will be verified, <= block - 1
+  const SamplingOptions* draw = nullptr;  // set: draw proposals from the draft's own distribution
 };
 
 struct Proposal {
   std::span<const Token> tokens;  // [wanted]; token i is for position length() + 1 + i
   Rows<const float> q;            // [wanted, vocab] they were drawn from; no rows when they are certain
-};  // valid until the next call of the drafter
+};                                // valid until the next call of the drafter
 
 struct DraftStats {
   std::uint64_t observed_rows = 0;

@@ -64,7 +64,8 @@ Status ForcedRun::verify(std::size_t anchor, std::size_t end) {
   record.accepted = static_cast<std::uint32_t>(accept_target_sample(input, scratch_).accepted);
   result_.anchors.push_back(record);
 
-  const auto follows = plan_.reference.subspan(anchor, std::min(block_.size(), end > anchor ? end - anchor : 0));
+  const auto follows =
+      plan_.reference.subspan(anchor, std::min(block_.size(), end > anchor ? end - anchor : 0));
   const auto parting = std::mismatch(follows.begin(), follows.end(), block_.begin()).first;
   return settle(static_cast<std::size_t>(parting - follows.begin()));
 }
@@ -79,8 +80,9 @@ Status ForcedRun::settle(std::size_t count) {
   }
   TargetRun& baseline = baseline_ != nullptr ? *baseline_ : target_;
   for (std::size_t i = 0; i < count; ++i) {
-    add_position(compare_rows(target_.logits().row(i), baseline.logits().row(i), plan_.reference[fed_ + i + 1]),
-                 result_);
+    add_position(
+        compare_rows(target_.logits().row(i), baseline.logits().row(i), plan_.reference[fed_ + i + 1]),
+        result_);
   }
   fed_ += count;
   if (drafter_ == nullptr) return {};

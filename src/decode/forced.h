@@ -1,5 +1,5 @@
-// Forced reference: the caches are fed a given text; at each anchor the draft proposes and the target verifies
-// through this sequence's own channels, and the run goes on along the text whatever was accepted.
+// Forced reference: the caches are fed a given text; at each anchor the draft proposes and the target
+// verifies through this sequence's own channels, and the run goes on along the text whatever was accepted.
 #pragma once
 #include "decode/speculative.h"
 

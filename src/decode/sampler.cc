@@ -19,8 +19,8 @@ void keep_top_k(std::span<float> probs, std::size_t k) {
   std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(k - 1), sorted.end(),
                    std::greater<>());
   const float limit = sorted[k - 1];
-  auto ties = k - static_cast<std::size_t>(std::count_if(probs.begin(), probs.end(),
-                                                         [&](float p) { return p > limit; }));
+  auto ties = k - static_cast<std::size_t>(
+                      std::count_if(probs.begin(), probs.end(), [&](float p) { return p > limit; }));
   for (float& p : probs) {
     if (p > limit) continue;
     if (p == limit && ties > 0) {
@@ -75,8 +75,9 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> c, std::array<s
 }
 
 double uniform(std::uint64_t seed, std::uint64_t position, std::uint32_t stream) {
-  const auto bits = philox({static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32), stream, 0},
-                           {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+  const auto bits =
+      philox({static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32), stream, 0},
+             {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
   const std::uint64_t word = (std::uint64_t{bits[0]} << 32) | bits[1];
   return static_cast<double>(word >> 11) * 0x1p-53;
 }
@@ -89,7 +90,8 @@ Status check_sampling(const SamplingOptions& options) {
     return refuse("temperature", options.temperature, "a finite number, 0 or more");
   }
   if (options.top_k < 0) return refuse("top_k", options.top_k, "0 (off) or more");
-  if (!(options.top_p > 0 && options.top_p <= 1)) return refuse("top_p", options.top_p, "more than 0, at most 1");
+  if (!(options.top_p > 0 && options.top_p <= 1))
+    return refuse("top_p", options.top_p, "more than 0, at most 1");
   if (!(options.min_p >= 0 && options.min_p <= 1)) return refuse("min_p", options.min_p, "0 to 1");
   return {};
 }

@@ -1,5 +1,5 @@
-// Logits -> token. Temperature 0 is argmax, lowest id on a tie. The chain is temperature, top-k, top-p, min-p.
-// Not for deciding which drafts stand: that is accept.h.
+// Logits -> token. Temperature 0 is argmax, lowest id on a tie. The chain is temperature, top-k, top-p,
+// min-p. Not for deciding which drafts stand: that is accept.h.
 #pragma once
 #include <kakeya/options.h>
 #include <kakeya/result.h>

@@ -35,9 +35,10 @@ Result<BlockPlan> plan_block(std::size_t draft_block, std::size_t block_size, st
     return invalid_argument(fmt::format("block_size is {}, expected at most {}", plan.block, kMaxBlock));
   }
   if (plan.width > plan.block) {
-    return invalid_argument(fmt::format(
-        "verify_width is {}, expected at most block_size, which is {}: a draft of {} positions proposes {} tokens",
-        plan.width, plan.block, plan.block, plan.block - 1));
+    return invalid_argument(
+        fmt::format("verify_width is {}, expected at most block_size, which is {}: a draft of {} positions "
+                    "proposes {} tokens",
+                    plan.width, plan.block, plan.block, plan.block - 1));
   }
   return plan;
 }
@@ -114,13 +115,15 @@ Result<std::span<const Token>> SpeculativeDecoder::step() {
   input.position = before + 1;
   input.sampling = plan_.sampling;
   const bool rejection = plan_.rule == AcceptRule::kRejection && plan_.sampling.temperature > 0;
-  const Verdict verdict = rejection ? accept_rejection(input, q, scratch_) : accept_target_sample(input, scratch_);
+  const Verdict verdict =
+      rejection ? accept_rejection(input, q, scratch_) : accept_target_sample(input, scratch_);
 
   emitted_.assign(input.drafts.begin(), input.drafts.begin() + static_cast<std::ptrdiff_t>(verdict.accepted));
   emitted_.push_back(verdict.next);
   emit();
   if (drafter_ != nullptr) {
-    cycles_.push_back({static_cast<std::uint32_t>(input.drafts.size()), static_cast<std::uint32_t>(verdict.accepted),
+    cycles_.push_back({static_cast<std::uint32_t>(input.drafts.size()),
+                       static_cast<std::uint32_t>(verdict.accepted),
                        static_cast<std::uint32_t>(emitted_.size())});
   }
   target_.keep(before + emitted_.size());

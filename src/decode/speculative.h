@@ -1,8 +1,9 @@
-// The draft-verify loop, one cycle at a time: propose, verify in one pass of the target, accept, cut, roll back.
-// Plain decoding is the same loop with a block of one. Knows ids only; text, events and clocks belong to engine/.
+// The draft-verify loop, one cycle at a time: propose, verify in one pass of the target, accept, cut, roll
+// back. Plain decoding is the same loop with a block of one. Knows ids only; text, events and clocks belong
+// to engine/.
 //
-// Between calls the target's cache holds every token of the sequence but the newest, the anchor; after settle()
-// the drafter has observed the same tokens.
+// Between calls the target's cache holds every token of the sequence but the newest, the anchor; after
+// settle() the drafter has observed the same tokens.
 #pragma once
 #include <kakeya/session.h>
 
@@ -24,8 +25,8 @@ struct BlockPlan {
 };
 
 // Block and width in effect: 0 stands for the draft's own block, and for width = block.
-// Errors: kInvalidArgument when the width is larger than the block (a draft proposes block - 1 tokens, there is
-// nothing else to verify) or either is beyond kMaxBlock.
+// Errors: kInvalidArgument when the width is larger than the block (a draft proposes block - 1 tokens, there
+// is nothing else to verify) or either is beyond kMaxBlock.
 Result<BlockPlan> plan_block(std::size_t draft_block, std::size_t block_size, std::size_t verify_width);
 
 struct DecodePlan {
@@ -52,7 +53,7 @@ class SpeculativeDecoder {
 
   // Why no further step is due; nothing while one is.
   std::optional<FinishReason> finished() const { return finished_; }
-  const std::vector<Cycle>& cycles() const { return cycles_; }        // empty without drafting
+  const std::vector<Cycle>& cycles() const { return cycles_; }  // empty without drafting
   std::uint64_t target_forwards() const { return target_.forwards() - prompt_forwards_; }
   double draft_ms() const { return draft_ms_; }    // observe + propose, the prompt's last piece included
   double verify_ms() const { return verify_ms_; }  // passes of the target after the prompt
