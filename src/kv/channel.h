@@ -49,6 +49,9 @@ class RowCodec {
   virtual std::size_t side_bytes(const std::byte* row) const { (void)row; return 0; }
 };
 
+// kNumeric: what every codec's encode answers when value `index` of its row is NaN or infinite.
+Error non_finite_row(std::size_t index);
+
 // One family of channels in the registry.
 struct ChannelFamily {
   const char* pattern;   // "bf16", "e8-qN"

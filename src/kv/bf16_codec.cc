@@ -1,0 +1,67 @@
+// Channel bf16: the baseline, rows rounded to bfloat16.
+#include <cmath>
+#include <cstring>
+
+#include "base/half.h"
+#include "kv/codecs.h"
+
+namespace kakeya::kv {
+namespace {
+
+constexpr std::uint16_t kLargestBf16 = 0x7f7f;  // what rounds beyond it saturates, sign kept
+
+class Bf16Codec final : public RowCodec {
+ public:
+  explicit Bf16Codec(std::size_t dim) : dim_(dim) {}
+
+  std::size_t dim() const override { return dim_; }
+  std::size_t row_bytes() const override { return 2 * dim_; }
+  double formula_bits() const override { return 16.0 * static_cast<double>(dim_); }
+  bool rotated() const override { return false; }
+
+  Status encode(const kernels::Table&, std::span<const float> x, std::byte* row, SideRows&) const override {
+    for (std::size_t i = 0; i < dim_; ++i) {
+      if (!std::isfinite(x[i])) return non_finite_row(i);
+      std::uint16_t bits = base::f32_to_bf16(x[i]);
+      if ((bits & 0x7fffu) > kLargestBf16) bits = static_cast<std::uint16_t>((bits & 0x8000u) | kLargestBf16);
+      std::memcpy(row + 2 * i, &bits, sizeof bits);
+    }
+    return {};
+  }
+
+  void unpack(const kernels::Table& ops, const std::byte* rows, std::size_t n, std::span<const std::byte>,
+              Rows<float> tile, float* scales) const override {
+    const kernels::Weight packed = {rows, kernels::WeightType::kBf16, n, dim_};
+    for (std::size_t r = 0; r < n; ++r) {
+      ops.load_row(packed, r, tile.row(r).data());
+      scales[r] = 1.0f;
+    }
+  }
+
+  void decode(const kernels::Table&, const std::byte* row, std::span<const std::byte>,
+              std::span<float> out) const override {
+    for (std::size_t i = 0; i < dim_; ++i) {
+      std::uint16_t bits = 0;
+      std::memcpy(&bits, row + 2 * i, sizeof bits);
+      out[i] = base::bf16_to_f32(bits);
+    }
+  }
+
+ private:
+  std::size_t dim_;
+};
+
+}  // namespace
+
+ChannelFamily bf16_family() {
+  return {.pattern = "bf16",
+          .lattice = "",
+          .help = "the baseline, 16 bits a value",
+          .examples = {"bf16"},
+          .matches = [](std::string_view name, int* q) { return *q = 0, name == "bf16"; },
+          .make = [](std::string_view, int, std::size_t head_dim) -> Result<std::unique_ptr<RowCodec>> {
+            return std::unique_ptr<RowCodec>(std::make_unique<Bf16Codec>(head_dim));
+          }};
+}
+
+}  // namespace kakeya::kv

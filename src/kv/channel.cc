@@ -1,0 +1,34 @@
+// The registry of KV channels.
+#include "kv/channel.h"
+
+#include "kv/codecs.h"
+
+namespace kakeya::kv {
+
+std::span<const ChannelFamily> channel_families() {
+  static const std::vector<ChannelFamily> kFamilies = {bf16_family()};
+  return kFamilies;
+}
+
+Result<Channel> parse_channel(std::string_view name) {
+  std::string known;
+  for (const ChannelFamily& family : channel_families()) {
+    Channel channel = {std::string(name), &family, 0};
+    if (family.matches(name, &channel.q)) return channel;
+    known += std::string(known.empty() ? "" : "; ") + family.pattern + " (" + family.help + ")";
+  }
+  return invalid_argument("KV channel \"" + std::string(name) + "\" is unknown; known are: " + known);
+}
+
+Result<std::unique_ptr<RowCodec>> make_codec(const Channel& channel, std::size_t head_dim) {
+  if (channel.family == nullptr) return invalid_argument("KV channel: none given");
+  if (head_dim == 0)
+    return unsupported("KV channel " + channel.name + ": head_dim is 0, expected at least 1");
+  return channel.family->make(channel.name, channel.q, head_dim);
+}
+
+Error non_finite_row(std::size_t index) {
+  return {ErrorCode::kNumeric, "value " + std::to_string(index) + " of the row is not a finite number"};
+}
+
+}  // namespace kakeya::kv

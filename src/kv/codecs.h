@@ -1,0 +1,9 @@
+// The channel families of this folder, for the registry in channel.cc and for tests.
+#pragma once
+#include "kv/channel.h"
+
+namespace kakeya::kv {
+
+ChannelFamily bf16_family();
+
+}  // namespace kakeya::kv
