@@ -25,7 +25,7 @@ struct DFlashConfig {
   std::size_t block_size = 0;
   std::vector<std::size_t> target_layer_ids;  // 0-based layers whose output is tapped
   Token mask_token_id = 0;
-  std::size_t num_target_layers = 0;          // 0 when the file does not say
+  std::size_t num_target_layers = 0;  // 0 when the file does not say
 };
 
 struct ModelConfig {

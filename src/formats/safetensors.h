@@ -20,9 +20,9 @@ std::size_t bytes_per_element(Dtype dtype);  // kOther: 0
 
 struct TensorView {
   Dtype dtype = Dtype::kOther;
-  std::string dtype_name;             // as the file spells it
+  std::string dtype_name;  // as the file spells it
   std::vector<std::uint64_t> shape;
-  std::span<const std::byte> bytes;   // inside the mapping; may be unaligned for the element type
+  std::span<const std::byte> bytes;  // inside the mapping; may be unaligned for the element type
 };
 
 // One checked header: offsets inside the file, no overlap, no gap, dtype x shape = bytes, bounded header.

@@ -16,16 +16,16 @@ struct AddedToken {
 };
 
 struct TokenizerFile {
-  std::vector<std::string> vocab;    // id -> token in the byte-level alphabet; "" where the file has a gap
+  std::vector<std::string> vocab;  // id -> token in the byte-level alphabet; "" where the file has a gap
   std::vector<std::pair<std::string, std::string>> merges;  // in rank order
   std::vector<AddedToken> added;
   std::vector<std::string> split_regexes;  // Split pre-tokenizers, in order
   bool nfc = false;
   bool add_prefix_space = false;
-  bool ignore_merges = false;         // Llama-3: whole pieces found in the vocabulary skip merging
-  std::string chat_template;          // "" when there is none
-  std::string bos_token, eos_token;   // texts from tokenizer_config.json, "" when null
-  bool add_bos_token = false;         // from tokenizer_config.json or a TemplateProcessing post-processor
+  bool ignore_merges = false;        // Llama-3: whole pieces found in the vocabulary skip merging
+  std::string chat_template;         // "" when there is none
+  std::string bos_token, eos_token;  // texts from tokenizer_config.json, "" when null
+  bool add_bos_token = false;        // from tokenizer_config.json or a TemplateProcessing post-processor
 };
 
 // `path` is a directory, a tokenizer.json or a tokenizer.json.gz. Errors: kNotFound, kCorruptData,
