@@ -6,7 +6,7 @@
 namespace kakeya::kv {
 
 std::span<const ChannelFamily> channel_families() {
-  static const std::vector<ChannelFamily> kFamilies = {bf16_family()};
+  static const std::vector<ChannelFamily> kFamilies = {bf16_family(), f32_family()};
   return kFamilies;
 }
 

@@ -5,5 +5,6 @@
 namespace kakeya::kv {
 
 ChannelFamily bf16_family();
+ChannelFamily f32_family();
 
 }  // namespace kakeya::kv
