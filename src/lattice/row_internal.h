@@ -1,0 +1,18 @@
+// What the row kernels of every variant share; not for other folders.
+#pragma once
+#include <cstddef>
+
+#include "lattice/row_kernels.h"
+
+namespace kakeya::lattice {
+
+// Norm of a row from its fp32 sum of squares, with the cases that fp32 cannot hold. peak is kEpsilon.
+Rotated row_norm(const float* x, std::size_t dim, float sum);
+
+// 1 / sqrt(dim), the entry of the orthonormal Hadamard matrix.
+float rotation_scale(std::size_t dim);
+
+// The SIMD variant of that name or null.
+const RowKernels* find_simd_row_kernels(std::string_view name);
+
+}  // namespace kakeya::lattice
