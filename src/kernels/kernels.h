@@ -35,7 +35,8 @@ struct Table {
   // y[i] += alpha * x[i]
   void (*axpy)(float alpha, const float* x, float* y, std::size_t n);
   // y[r][o] = dot(x[r], w[o]) for o in [first, last); x is [rows, in], y is [rows, out]
-  void (*matmul_range)(const Weight& w, Rows<const float> x, Rows<float> y, std::size_t first, std::size_t last);
+  void (*matmul_range)(const Weight& w, Rows<const float> x, Rows<float> y, std::size_t first,
+                       std::size_t last);
   // out[i] = x[i] / sqrt(mean(x^2) + eps) * weight[i]; out may be x
   void (*rms_norm)(const float* x, const float* weight, float eps, float* out, std::size_t n);
   // Rotate-half RoPE in place on one head of n values; cos and sin hold n/2 values.
@@ -50,10 +51,11 @@ struct Table {
   float (*row_max)(const float* x, std::size_t n);
   // x[i] = exp(x[i] - shift) in place; returns their sum.
   float (*exp_sum)(float* x, float shift, std::size_t n);
-  // y[r] += sum over j of weights[r][j] * tile[j], j in order; weights [rows, n], tile [n, dim], y [rows, dim]
+  // y[r] += sum over j of weights[r][j] * tile[j], j in order; weights [rows, n], tile [n, dim], y [rows,
+  // dim]
   void (*weighted_sum)(Rows<const float> weights, Rows<const float> tile, Rows<float> y);
-  // out[i] = levels[code i] * scale. Code i is the `bits` bits from bit i * bits on, low bits first; bits is 3
-  // or 4, levels holds 2^bits values, n is a multiple of 8.
+  // out[i] = levels[code i] * scale. Code i is the `bits` bits from bit i * bits on, low bits first; bits is
+  // 3 or 4, levels holds 2^bits values, n is a multiple of 8.
   void (*unpack_levels)(const std::uint8_t* codes, int bits, const float* levels, float scale, float* out,
                         std::size_t n);
   // out[i] = codes[i] * scale

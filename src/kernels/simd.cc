@@ -1,8 +1,75 @@
-// Highway variants of the kernels.
+// The Highway variants: one source for x86 and Arm, compiled once per instruction set.
+
+// EMU128 and SCALAR stay enabled because a build without SIMD flags needs a baseline; they get no table.
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/simd.cc"
+#include <hwy/foreach_target.h>
+// After foreach_target.h, which sets the target.
+#include <hwy/highway.h>
+
 #include "kernels/variants.h"
 
+#if HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
+#include "kernels/simd_common-inl.h"
+#include "kernels/simd_matmul-inl.h"
+#include "kernels/simd_rows-inl.h"
+#include "kernels/simd_unpack-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace kakeya::kernels {
+namespace HWY_NAMESPACE {
+
+constexpr Table make_table(const char* name) {
+  return {
+      .name = name,
+      .dot = dot,
+      .axpy = axpy,
+      .matmul_range = matmul_range,
+      .rms_norm = rms_norm,
+      .rope = rope,
+      .softmax = softmax,
+      .silu_mul = silu_mul,
+      .hadamard = hadamard,
+      .row_max = row_max,
+      .exp_sum = exp_sum,
+      .weighted_sum = weighted_sum,
+      .unpack_levels = unpack_levels,
+      .unpack_i8 = unpack_i8,
+      .load_row = load_row,
+  };
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace kakeya::kernels
+HWY_AFTER_NAMESPACE();
+#endif
+
+#if HWY_ONCE
 namespace kakeya::kernels {
 
-void append_simd_tables(std::vector<const Table*>&) {}
+void append_simd_tables(std::vector<const Table*>& out) {
+#if HWY_ARCH_X86
+  const auto cpu = hwy::SupportedTargets();
+#endif
+#if HWY_TARGETS & HWY_SSE4
+  static constexpr Table kSse4 = N_SSE4::make_table("sse4");
+  if (cpu & HWY_SSE4) out.push_back(&kSse4);
+#endif
+#if HWY_TARGETS & HWY_AVX2
+  static constexpr Table kAvx2 = N_AVX2::make_table("avx2");
+  if (cpu & HWY_AVX2) out.push_back(&kAvx2);
+#endif
+#if HWY_TARGETS & HWY_AVX3
+  static constexpr Table kAvx512 = N_AVX3::make_table("avx512");
+  if (cpu & HWY_AVX3) out.push_back(&kAvx512);
+#endif
+#if HWY_TARGETS & HWY_NEON
+  static constexpr Table kNeon = N_NEON::make_table("neon");  // every 64-bit Arm CPU has it
+  out.push_back(&kNeon);
+#endif
+}
 
 }  // namespace kakeya::kernels
+#endif
