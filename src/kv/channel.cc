@@ -2,11 +2,12 @@
 #include "kv/channel.h"
 
 #include "kv/codecs.h"
+#include "kv/lattice_codec.h"
 
 namespace kakeya::kv {
 
 std::span<const ChannelFamily> channel_families() {
-  static const std::vector<ChannelFamily> kFamilies = {bf16_family(), f32_family()};
+  static const std::vector<ChannelFamily> kFamilies = {bf16_family(), e8_family(), d4_family(), f32_family()};
   return kFamilies;
 }
 
