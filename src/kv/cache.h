@@ -22,17 +22,17 @@ struct KvShape {
 
 struct CacheOptions {
   Channel channel;
-  int boundary = 0;             // the first and last `boundary` layers stay bf16
-  std::size_t max_tokens = 0;   // append beyond it is an error, not a reallocation surprise
+  int boundary = 0;            // the first and last `boundary` layers stay bf16
+  std::size_t max_tokens = 0;  // append beyond it is an error, not a reallocation surprise
 };
 
 // Real allocations in bytes, counted where they happen. Steady = held now; peak = most ever held.
 struct Ledger {
-  std::size_t codes_bytes = 0;        // pages of packed rows (K and V)
-  std::size_t side_bytes = 0;         // wide rows
-  std::size_t scratch_bytes = 0;      // score and tile buffers
+  std::size_t codes_bytes = 0;    // pages of packed rows (K and V)
+  std::size_t side_bytes = 0;     // wide rows
+  std::size_t scratch_bytes = 0;  // score and tile buffers
   std::size_t peak_bytes = 0;
-  std::size_t vectors_capacity = 0;   // K and V vectors the pages have room for
+  std::size_t vectors_capacity = 0;  // K and V vectors the pages have room for
   std::size_t vectors_stored = 0;
   // Allocated bits per vector over the layers that use the channel: codes_bytes * 8 / vectors_capacity there.
   double bits_allocated = 0;
@@ -52,10 +52,10 @@ struct Visible {
 
 struct AttendRequest {
   std::size_t layer = 0;
-  Rows<const float> queries;            // [rows, heads * head_dim], after RoPE
-  std::span<const Visible> visible;     // one per row; last <= length(layer)
-  float scale = 1.0f;                   // head_dim^-0.5
-  Rows<float> out;                      // [rows, heads * head_dim]
+  Rows<const float> queries;         // [rows, heads * head_dim], after RoPE
+  std::span<const Visible> visible;  // one per row; last <= length(layer)
+  float scale = 1.0f;                // head_dim^-0.5
+  Rows<float> out;                   // [rows, heads * head_dim]
 };
 
 class Cache {

@@ -7,7 +7,9 @@
 namespace kakeya::kv {
 
 std::span<const ChannelFamily> channel_families() {
-  static const std::vector<ChannelFamily> kFamilies = {bf16_family(), e8_family(), d4_family(), f32_family()};
+  static const std::vector<ChannelFamily> kFamilies = {bf16_family(), e8_family(),   d4_family(),
+                                                       q8_0_family(), q4_0_family(), tq4_family(),
+                                                       tq3_family(),  f32_family()};
   return kFamilies;
 }
 

@@ -28,8 +28,8 @@ class RowCodec {
   virtual ~RowCodec() = default;
 
   virtual std::size_t dim() const = 0;
-  virtual std::size_t row_bytes() const = 0;   // bytes one vector occupies in a page, headers included
-  virtual double formula_bits() const = 0;     // what the method's formula promises per vector
+  virtual std::size_t row_bytes() const = 0;  // bytes one vector occupies in a page, headers included
+  virtual double formula_bits() const = 0;    // what the method's formula promises per vector
   virtual bool rotated() const = 0;
 
   // Stores one row. `row` has row_bytes(); a row that needs more appends to `side`.
@@ -46,7 +46,10 @@ class RowCodec {
                       std::span<float> out) const = 0;
 
   // Bytes that `row` owns at the end of `side`, 0 for most rows. rewind uses it to truncate.
-  virtual std::size_t side_bytes(const std::byte* row) const { (void)row; return 0; }
+  virtual std::size_t side_bytes(const std::byte* row) const {
+    (void)row;
+    return 0;
+  }
 };
 
 // kNumeric: what every codec's encode answers when value `index` of its row is NaN or infinite.
@@ -54,9 +57,9 @@ Error non_finite_row(std::size_t index);
 
 // One family of channels in the registry.
 struct ChannelFamily {
-  const char* pattern;   // "bf16", "e8-qN"
-  const char* lattice;   // "e8", "d4" or "" for channels that are no lattice
-  const char* help;      // one line for --help
+  const char* pattern;                // "bf16", "e8-qN"
+  const char* lattice;                // "e8", "d4" or "" for channels that are no lattice
+  const char* help;                   // one line for --help
   std::vector<std::string> examples;  // names that benches and parametrised tests iterate
   // Does `name` belong to this family? Sets *q (0 when the family has no range parameter).
   bool (*matches)(std::string_view name, int* q);

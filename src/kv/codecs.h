@@ -6,5 +6,9 @@ namespace kakeya::kv {
 
 ChannelFamily bf16_family();
 ChannelFamily f32_family();
+ChannelFamily q8_0_family();
+ChannelFamily q4_0_family();
+ChannelFamily tq4_family();
+ChannelFamily tq3_family();
 
 }  // namespace kakeya::kv
