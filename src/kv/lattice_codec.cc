@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <system_error>
 #include <vector>
 
@@ -47,6 +48,22 @@ void store_u16(std::byte* p, std::uint16_t value) {
 }
 
 Header load_header(const std::byte* row) { return {load_u16(row), load_u16(row + 2)}; }
+
+Status check_finite(std::span<const float> x) {
+  const auto bad = std::find_if(x.begin(), x.end(), [](float v) { return !std::isfinite(v); });
+  if (bad == x.end()) return {};
+  return Error{ErrorCode::kNumeric,
+               fmt::format("encode row: value {} is {}, expected a finite number", bad - x.begin(), *bad)};
+}
+
+// A finite row whose sum of squares overflows fp32: the direction is that of the row made small, exactly.
+lattice::Rotated rotate_huge(const RowKernels& kernels, std::span<const float> x, float* y) {
+  std::array<float, lattice::kMaxDim> small;
+  for (std::size_t i = 0; i < x.size(); ++i) small[i] = x[i] * 0x1p-70f;
+  lattice::Rotated rotated = kernels.rotate(small.data(), x.size(), y);
+  rotated.norm = std::numeric_limits<float>::max();  // far beyond fp16 in any case
+  return rotated;
+}
 
 class LatticeCodec final : public RowCodec {
  public:
@@ -99,11 +116,10 @@ Status LatticeCodec::encode(const kernels::Table& ops, std::span<const float> x,
   KAKEYA_CHECK(x.size() == format_.dim);
   const RowKernels& kernels = row_kernels(ops);
   alignas(64) float y[lattice::kMaxDim];
-  const lattice::Rotated rotated = kernels.rotate(x.data(), format_.dim, y);
+  lattice::Rotated rotated = kernels.rotate(x.data(), format_.dim, y);
   if (!rotated.finite) {
-    const auto bad = std::find_if(x.begin(), x.end(), [](float v) { return !std::isfinite(v); });
-    return Error{ErrorCode::kNumeric, fmt::format("encode row: value {} is {}, expected a finite number",
-                                                  bad - x.begin(), bad == x.end() ? NAN : *bad)};
+    KAKEYA_TRY(check_finite(x));
+    rotated = rotate_huge(kernels, x, y);
   }
   const Header header{std::min(base::f32_to_f16(rotated.norm), kLargestF16),
                       std::min(base::f32_to_f16(rotated.peak), kLargestF16)};

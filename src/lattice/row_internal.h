@@ -6,9 +6,6 @@
 
 namespace kakeya::lattice {
 
-// Norm of a row from its fp32 sum of squares, with the cases that fp32 cannot hold. peak is kEpsilon.
-Rotated row_norm(const float* x, std::size_t dim, float sum);
-
 // 1 / sqrt(dim), the entry of the orthonormal Hadamard matrix.
 float rotation_scale(std::size_t dim);
 

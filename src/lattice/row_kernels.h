@@ -15,9 +15,9 @@ namespace kakeya::lattice {
 inline constexpr float kEpsilon = 0x1p-23f;
 
 struct Rotated {
-  float norm = 0;  // max(|x|, kEpsilon), not rounded
-  float peak = 0;  // max(max |y|, kEpsilon), not rounded
-  bool finite = true;
+  float norm = kEpsilon;  // max(|x|, kEpsilon), not rounded
+  float peak = kEpsilon;  // max(max |y|, kEpsilon), not rounded
+  bool finite = true;     // false: the sum of squares is not finite and nothing else is set
 };
 
 struct RowKernels {

@@ -32,8 +32,11 @@ void butterfly(float* x, std::size_t dim, std::size_t half) {
 }
 
 Rotated rotate(const float* x, std::size_t dim, float* y) {
-  Rotated out = row_norm(x, dim, sum_of_squares(x, dim));
+  Rotated out;
+  const float sum = sum_of_squares(x, dim);
+  out.finite = std::isfinite(sum);
   if (!out.finite) return out;
+  out.norm = std::max(std::sqrt(sum), kEpsilon);
   float u[kMaxDim];
   for (std::size_t i = 0; i < dim; ++i) u[i] = x[i] / out.norm;
   for (std::size_t half = dim / 2; half >= kGroup; half /= 2) butterfly(u, dim, half);
@@ -117,20 +120,6 @@ void unpack(const RowFormat& format, const std::uint8_t* codes, std::size_t stri
 }
 
 }  // namespace
-
-Rotated row_norm(const float* x, std::size_t dim, float sum) {
-  Rotated out{.norm = kEpsilon, .peak = kEpsilon};
-  if (std::isfinite(sum)) {
-    out.norm = std::max(std::sqrt(sum), kEpsilon);
-    return out;
-  }
-  // Either x holds no number, or its squares overflow fp32.
-  double wide = 0;
-  for (std::size_t i = 0; i < dim; ++i) wide += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  out.finite = std::isfinite(wide);
-  out.norm = static_cast<float>(std::min(std::sqrt(wide), 0x1.fffffep127));
-  return out;
-}
 
 float rotation_scale(std::size_t dim) {
   return static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
