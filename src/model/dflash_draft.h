@@ -31,11 +31,12 @@ class DFlashDraft {
   virtual ScratchPtr make_scratch() const = 0;
   // Appends and commits context rows for newly settled target positions: taps [n, taps * hidden], placed at
   // positions kv->length() .. of the draft's own cache.
-  virtual Status observe(const Compute& compute, Rows<const float> taps, kv::Cache& kv, Scratch& scratch) const = 0;
-  // One pass over [anchor, mask * (block - 1)] at positions kv.length() ..; logits [block - 1, vocab]: row i is
-  // for position kv.length() + 1 + i. The cache is left as it was. block >= 2.
-  virtual Status propose(const Compute& compute, Token anchor, std::size_t block, kv::Cache& kv, Scratch& scratch,
-                         ForwardResult& result) const = 0;
+  virtual Status observe(const Compute& compute, Rows<const float> taps, kv::Cache& kv,
+                         Scratch& scratch) const = 0;
+  // One pass over [anchor, mask * (block - 1)] at positions kv.length() ..; logits [block - 1, vocab]: row i
+  // is for position kv.length() + 1 + i. The cache is left as it was. block >= 2.
+  virtual Status propose(const Compute& compute, Token anchor, std::size_t block, kv::Cache& kv,
+                         Scratch& scratch, ForwardResult& result) const = 0;
 };
 
 }  // namespace kakeya::model

@@ -23,10 +23,10 @@ using kernels::Weight;
 enum class LogitRows { kNone, kLast, kAll };
 
 struct ForwardRequest {
-  std::span<const Token> tokens;              // placed at positions kv->length() ..
-  kv::Cache* kv = nullptr;                    // rows are appended, not committed
+  std::span<const Token> tokens;  // placed at positions kv->length() ..
+  kv::Cache* kv = nullptr;        // rows are appended, not committed
   LogitRows logit_rows = LogitRows::kLast;
-  std::span<const std::size_t> tap_layers;    // 0-based layers whose output is copied out
+  std::span<const std::size_t> tap_layers;  // 0-based layers whose output is copied out
 };
 
 // Filled by forward; buffers grow once and are reused.
@@ -39,7 +39,9 @@ struct ForwardResult {
 
 // Work buffers of one caller; sized for the largest batch seen, then steady.
 class Scratch;
-struct ScratchDeleter { void operator()(Scratch* scratch) const; };
+struct ScratchDeleter {
+  void operator()(Scratch* scratch) const;
+};
 using ScratchPtr = std::unique_ptr<Scratch, ScratchDeleter>;
 
 class Model {
@@ -50,11 +52,11 @@ class Model {
 
   virtual const formats::ModelConfig& config() const = 0;
   virtual const formats::TensorStore& tensors() const = 0;
-  virtual std::string dtype() const = 0;            // of the matrices, "bf16"
+  virtual std::string dtype() const = 0;  // of the matrices, "bf16"
   virtual std::size_t parameters() const = 0;
   virtual kv::KvShape kv_shape() const = 0;
-  virtual const Weight& embedding() const = 0;      // [vocab, hidden]
-  virtual const Weight& head() const = 0;           // [vocab, hidden]; the embedding when tied
+  virtual const Weight& embedding() const = 0;  // [vocab, hidden]
+  virtual const Weight& head() const = 0;       // [vocab, hidden]; the embedding when tied
 
   virtual ScratchPtr make_scratch() const = 0;
   // Errors: kInvalidArgument (token id outside the vocabulary), kOutOfMemory (cache full), kNumeric (NaN in a

@@ -3,7 +3,8 @@
 
 Writes one directory per case below --out: config.json, weights as safetensors (float32, bfloat16, float16, one
 sharded), and golden.safetensors with, per sequence i: ids.i [n] (int32), logits.i [n, vocab], taps.i [n, hidden]
-(output of layer 0). Every case is seeded, so a second run gives the same files.
+(output of layer 0). rope.safetensors holds rotary frequencies and angles of published shapes. Everything is seeded, so a
+second run gives the same files.
 
 Needs torch, transformers 4.57.3, safetensors. tests/golden/models/README.md says how the committed files were made.
 """
@@ -14,6 +15,7 @@ import shutil
 import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 LENGTHS = (1, 12, 48)
 
@@ -80,6 +82,23 @@ def make_case(name, out, seed):
     print(name, "logits spread", round(golden["logits.2"].std().item(), 3))
 
 
+def make_rope(out):
+    """rope.safetensors: inverse frequencies, and cosines and sines at far positions, of two published shapes."""
+    shapes = {
+        "qwen3": Qwen3Config(head_dim=128, rope_theta=1000000.0),
+        "llama31": LlamaConfig(head_dim=128, rope_theta=500000.0, max_position_embeddings=131072,
+                               rope_scaling={**LLAMA3_ROPE, "original_max_position_embeddings": 8192}),
+    }
+    positions = torch.tensor([[0, 1, 77, 4095, 40000]])
+    golden = {"positions": positions[0].to(torch.int32)}
+    for name, config in shapes.items():
+        rope = LlamaRotaryEmbedding(config)
+        cos, sin = rope(torch.zeros(1), positions)
+        golden[f"{name}.inv_freq"] = rope.inv_freq
+        golden[f"{name}.cos"], golden[f"{name}.sin"] = cos[0, :, :64].contiguous(), sin[0, :, :64].contiguous()
+    save_file(golden, out / "rope.safetensors")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True)
@@ -87,6 +106,7 @@ def main():
     torch.set_num_threads(1)
     for i, name in enumerate(CASES):
         make_case(name, args.out, 100 * (i + 1))
+    make_rope(args.out)
 
 
 if __name__ == "__main__":
