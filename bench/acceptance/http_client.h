@@ -1,0 +1,40 @@
+// One GET with every limit set: time, size, redirects. Not a general HTTP client; retries are the caller's.
+#pragma once
+#include <kakeya/result.h>
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+namespace kakeya::acceptance {
+
+struct HttpRequest {
+  std::string url;           // http or https; an https address is never redirected to http
+  std::string bearer_token;  // sent to the url's own host only, not after a redirect elsewhere; empty = none
+  long connect_ms = 10'000, total_ms = 30'000;
+  std::size_t max_bytes = std::size_t{8} << 20;
+  std::function<bool()> cancelled;  // polled during the transfer; may be empty
+};
+
+struct HttpReply {
+  long status = 0;
+  std::string body;
+  long retry_after_s = 0;  // 0 = not given
+};
+
+struct HttpFailure {
+  Error error;
+  bool may_pass = false;  // a timeout or a broken connection, not a wrong address
+};
+
+// Any status is a reply. A failure is the transport's: no connection, time over, body too large, cancelled.
+struct HttpOutcome {
+  HttpReply reply;
+  bool failed = false;
+  HttpFailure failure{{ErrorCode::kNetwork, ""}, false};
+};
+HttpOutcome http_get(const HttpRequest& request);
+
+std::string url_escaped(const std::string& text);
+
+}  // namespace kakeya::acceptance
