@@ -7,15 +7,6 @@
 namespace kakeya::kv {
 namespace {
 
-TEST(Registry, RefusesAnUnknownChannelAndListsTheKnownOnes) {
-  const auto channel = parse_channel("e9-q3");
-  ASSERT_FALSE(channel.ok());
-  EXPECT_EQ(channel.error().code, ErrorCode::kInvalidArgument);
-  for (const ChannelFamily& family : channel_families()) {
-    EXPECT_NE(channel.error().message.find(family.pattern), std::string::npos);
-  }
-}
-
 TEST(Cache, AttentionOverOneRowIsThatRow) {
   base::ThreadPool pool(1);
   const kernels::Compute compute = {&kernels::best(), &pool};
