@@ -10,11 +10,13 @@
 
 namespace kakeya::formats {
 
-constexpr std::size_t kMaxJsonDepth = 64;
+struct JsonLimits {
+  std::size_t max_depth = 64;                     // no honest file comes near it
+  std::size_t max_values = std::size_t{4} << 20;  // a parsed value costs up to 100 bytes
+};
 
-// Errors: kCorruptData when brackets nest deeper than max_depth. One pass, no recursion, nothing allocated.
-Status check_json_depth(const std::string& name, std::string_view text,
-                        std::size_t max_depth = kMaxJsonDepth);
+// Errors: kCorruptData beyond the limits. One pass, no recursion, nothing allocated.
+Status check_json_bounds(const std::string& name, std::string_view text, const JsonLimits& limits = {});
 
 // Errors: kCorruptData with the position of the first mistake. Of duplicate keys the last one wins.
 Result<nlohmann::json> parse_json(const std::string& name, std::string_view text);

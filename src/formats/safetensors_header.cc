@@ -246,7 +246,7 @@ Result<Header> read_safetensors_header(const std::string& name, std::span<const 
   if (text.empty() || text.front() != '{') {
     return corrupt_data("read " + name + ": the header does not begin with '{'");
   }
-  KAKEYA_TRY(check_json_depth(name, text, 4));
+  KAKEYA_TRY(check_json_bounds(name, text, {.max_depth = 4, .max_values = kMaxHeaderBytes}));
   HeaderReader reader(name);
   const bool parsed = json::sax_parse(text.begin(), text.end(), &reader);
   if (!parsed || !reader.complete()) {

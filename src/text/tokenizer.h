@@ -27,17 +27,18 @@ class Tokenizer {
   // Bytes of the ids; unknown ids give nothing. May end inside a UTF-8 sequence: see StreamDecoder.
   virtual std::string decode(std::span<const Token> ids, bool skip_special) const = 0;
 
-  virtual std::size_t vocab_size() const = 0;  // highest id + 1
+  virtual std::size_t vocab_size() const = 0;                                 // highest id + 1
   virtual std::optional<Token> token_id(std::string_view content) const = 0;  // vocabulary or added token
   virtual bool is_special(Token id) const = 0;
-  virtual std::optional<Token> bos() const = 0;   // to prepend, when the files ask for it
+  virtual std::optional<Token> bos() const = 0;  // to prepend, when the files ask for it
   virtual const formats::TokenizerFile& file() const = 0;
 };
 
 // Turns ids into text piece by piece; a piece never ends inside a UTF-8 sequence.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special) : tokenizer_(tokenizer), skip_special_(skip_special) {}
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special)
+      : tokenizer_(tokenizer), skip_special_(skip_special) {}
   std::string push(Token id);
   // What is left: incomplete bytes become U+FFFD.
   std::string finish();
