@@ -21,6 +21,9 @@
 
 namespace kakeya::model::testing {
 
+// Calls of operator new since the test program started (counting_new_test.cc).
+std::size_t allocation_count();
+
 inline std::string source_dir() { return KAKEYA_SOURCE_DIR; }
 inline std::string golden_dir(const std::string& name) {
   return source_dir() + "/tests/golden/models/" + name;

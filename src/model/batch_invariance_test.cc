@@ -1,0 +1,157 @@
+// A row's result never depends on how many rows, in which pieces, or how many threads computed it.
+// Losslessness of draft and verify stands on this, so everything here is compared bit by bit.
+#include <algorithm>
+
+#include "kernels/kernels.h"
+#include "model/scratch.h"
+#include "model/test_support.h"
+
+namespace kakeya::model {
+namespace {
+
+std::vector<std::string> channel_examples() {
+  std::vector<std::string> names;
+  for (const kv::ChannelFamily& family : kv::channel_families()) {
+    names.insert(names.end(), family.examples.begin(), family.examples.end());
+  }
+  return names;
+}
+
+struct Trace {
+  std::vector<float> logits, taps;
+};
+
+Trace run(const Model& model, const std::string& channel, const Compute& compute, std::span<const Token> ids,
+          std::size_t step) {
+  const std::vector<std::size_t> tap_layers = {0, model.config().layers - 1};
+  auto kv = testing::make_cache(model.kv_shape(), channel, ids.size());
+  auto scratch = model.make_scratch();
+  ForwardResult result;
+  Trace trace;
+  for (std::size_t at = 0; at < ids.size(); at += step) {
+    const auto piece = ids.subspan(at, std::min(step, ids.size() - at));
+    const Status status =
+        model.forward(compute, {piece, kv.get(), LogitRows::kAll, tap_layers}, *scratch, result);
+    EXPECT_TRUE(status.ok()) << status.error().message;
+    const auto logits = result.logits(), taps = result.taps();
+    trace.logits.insert(trace.logits.end(), logits.data, logits.data + logits.rows * logits.cols);
+    trace.taps.insert(trace.taps.end(), taps.data, taps.data + taps.rows * taps.cols);
+  }
+  return trace;
+}
+
+class BatchInvariance : public ::testing::TestWithParam<std::string> {
+ protected:
+  static void expect_same(const Trace& a, const Trace& b) {
+    EXPECT_TRUE(a.logits == b.logits) << "logits differ";
+    EXPECT_TRUE(a.taps == b.taps) << "taps differ";
+  }
+};
+
+TEST_P(BatchInvariance, PiecesAndThreadsChangeNoBit) {
+  base::ThreadPool one(1), two(2);
+  std::vector<const kernels::Table*> variants = {kernels::available().front()};
+  if (kernels::available().size() > 1) variants.push_back(&kernels::best());
+  static_assert(kMaxChunkRows < 300);
+  const std::size_t long_prompt = GetParam() == "bf16" ? 300 : 70;  // once is enough for chunks
+  for (const auto& [name, n] : {std::pair{"dflash-target", long_prompt},
+                                {"qwen3-sliding-bf16", std::size_t{30}},
+                                {"qwen3-untied-bf16-sharded", std::size_t{30}}}) {
+    const auto model = testing::load_model(testing::golden_dir(name));
+    ASSERT_NE(model, nullptr);
+    const auto ids = testing::random_tokens(n, model->config().vocab_size, 11);
+    for (const kernels::Table* ops : variants) {
+      SCOPED_TRACE(std::string(name) + ", " + ops->name);
+      const Trace whole = run(*model, GetParam(), {ops, &one}, ids, n);
+      expect_same(run(*model, GetParam(), {ops, &two}, ids, n), whole);
+      expect_same(run(*model, GetParam(), {ops, &one}, ids, 1), whole);
+      expect_same(run(*model, GetParam(), {ops, &two}, ids, 8), whole);
+      expect_same(run(*model, GetParam(), {ops, &two}, ids, 37), whole);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Channels, BatchInvariance, ::testing::ValuesIn(channel_examples()),
+                         [](const auto& instance) {
+                           std::string name = instance.param;
+                           std::ranges::replace(name, '-', '_');
+                           return name;
+                         });
+
+TEST(Forward, TheLastRowAloneHasTheLogitsOfAllRows) {
+  const auto model = testing::load_model(testing::golden_dir("dflash-target"));
+  ASSERT_NE(model, nullptr);
+  base::ThreadPool pool(1);
+  const Compute compute{&kernels::best(), &pool};
+  for (const std::size_t n : {1u, 5u, 256u, 257u}) {
+    const auto ids = testing::random_tokens(n, 64, 12);
+    auto scratch = model->make_scratch();
+    ForwardResult all, last;
+    auto kv = testing::make_cache(model->kv_shape(), "bf16", n),
+         kv_last = testing::make_cache(model->kv_shape(), "bf16", n);
+    ASSERT_TRUE(model->forward(compute, {ids, kv.get(), LogitRows::kAll, {}}, *scratch, all).ok());
+    ASSERT_TRUE(model->forward(compute, {ids, kv_last.get(), LogitRows::kLast, {}}, *scratch, last).ok());
+    ASSERT_EQ(all.logits().rows, n);
+    ASSERT_EQ(last.logits().rows, 1u);
+    EXPECT_TRUE(std::ranges::equal(all.logits().row(n - 1), last.logits().row(0))) << n;
+  }
+}
+
+TEST(Forward, RowsAfterARewindAreAsIfNeverComputed) {
+  const auto model = testing::load_model(testing::golden_dir("dflash-target"));
+  ASSERT_NE(model, nullptr);
+  base::ThreadPool pool(1);
+  const Compute compute{&kernels::best(), &pool};
+  const auto ids = testing::random_tokens(90, 64, 13), wrong = testing::random_tokens(16, 64, 14);
+  for (const std::string& channel : channel_examples()) {
+    const Trace plain = run(*model, channel, compute, ids, 90);
+    auto kv = testing::make_cache(model->kv_shape(), channel, 120);
+    auto scratch = model->make_scratch();
+    ForwardResult result;
+    std::vector<float> logits;
+    for (std::size_t at = 0; at < ids.size(); at += 9) {
+      ASSERT_TRUE(model->forward(compute, {wrong, kv.get(), LogitRows::kLast, {}}, *scratch, result).ok());
+      kv->rewind_to(at);
+      const auto piece = std::span<const Token>(ids).subspan(at, 9);
+      ASSERT_TRUE(model->forward(compute, {piece, kv.get(), LogitRows::kAll, {}}, *scratch, result).ok());
+      kv->commit(at + 9);
+      logits.insert(logits.end(), result.logits().data, result.logits().data + 9 * result.vocab);
+    }
+    EXPECT_TRUE(logits == plain.logits) << channel;
+  }
+}
+
+TEST(Forward, AllocatesNothingOnceItHasSeenTheSizes) {
+  const auto model = testing::load_model(testing::golden_dir("dflash-target"));
+  const auto draft = testing::load_draft(testing::golden_dir("dflash-full"), *model);
+  ASSERT_TRUE(model && draft);
+  base::ThreadPool pool(2);
+  const Compute compute{&kernels::best(), &pool};
+  const auto ids = testing::random_tokens(8, 64, 15);
+  for (const std::string& channel : channel_examples()) {
+    auto kv = testing::make_cache(model->kv_shape(), channel, 64),
+         draft_kv = testing::make_cache(draft->kv_shape(), channel, 64);
+    auto scratch = model->make_scratch(), draft_scratch = draft->make_scratch();
+    ForwardResult result, drafted;
+    bool ok = true;
+    const auto cycle = [&] {
+      ok = ok &&
+           model->forward(compute, {ids, kv.get(), LogitRows::kAll, draft->tap_layers()}, *scratch, result)
+               .ok();
+      kv->rewind_to(3);
+      ok = ok && draft->propose(compute, 1, 8, *draft_kv, *draft_scratch, drafted).ok();
+    };
+    ok = model->forward(compute, {ids, kv.get(), LogitRows::kAll, draft->tap_layers()}, *scratch, result)
+             .ok() &&
+         draft->observe(compute, result.taps(), *draft_kv, *draft_scratch).ok();
+    for (int i = 0; i < 4; ++i) cycle();  // both threads have met the buffers they may need
+    const std::size_t before = testing::allocation_count();
+    cycle();
+    cycle();
+    EXPECT_EQ(testing::allocation_count() - before, 0u) << channel;
+    EXPECT_TRUE(ok) << channel;
+  }
+}
+
+}  // namespace
+}  // namespace kakeya::model
