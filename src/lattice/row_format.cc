@@ -7,6 +7,25 @@
 
 namespace kakeya::lattice {
 
+namespace {
+
+RowFormat::Plan plan_of(const RowFormat& format) {
+  RowFormat::Plan plan;
+  for (std::size_t g = 0; g < 4; ++g) {
+    const std::size_t first = g * static_cast<std::size_t>(format.group_bits);
+    plan.offset[g] = first / 8;
+    for (std::size_t j = 0; j < 4; ++j) {
+      const std::size_t bit = first % 8 + static_cast<std::size_t>(format.shift[j]);
+      const auto byte = static_cast<std::uint32_t>(bit / 8);
+      plan.bytes[4 * g + j] = 0x03020100u + 0x01010101u * byte;
+      plan.shift[4 * g + j] = bit % 8;
+    }
+  }
+  return plan;
+}
+
+}  // namespace
+
 Result<RowFormat> RowFormat::create(Kind kind, int q, std::size_t dim) {
   if (q < kMinRange || q > kMaxRange) {
     return unsupported(
@@ -34,6 +53,7 @@ Result<RowFormat> RowFormat::create(Kind kind, int q, std::size_t dim) {
   const auto last = (std::uint32_t{1} << odd) - 1;
   format.mask = {full, last, full, last};
   format.code_bytes = format.groups * static_cast<std::size_t>(format.group_bits) / 8;
+  format.plan = plan_of(format);
   return format;
 }
 

@@ -15,6 +15,7 @@ namespace kakeya::lattice {
 inline constexpr int kMinRange = 2;
 inline constexpr int kMaxRange = 255;
 inline constexpr std::size_t kMaxDim = 512;
+inline constexpr std::size_t kMaxCodeBytes = kMaxDim / 2 * 18 / 8;  // 18 bits for two values
 
 // A group is 8 consecutive values: one E8 block or two D4 blocks; 4 fields in either case.
 inline constexpr std::size_t kGroup = 8;
@@ -30,6 +31,15 @@ struct RowFormat {
   std::array<int, 4> shift{};  // bit offset of a field in its group
   std::array<std::uint32_t, 4> mask{};
   std::size_t code_bytes = 0;  // of a row, headers not counted
+
+  // Where vectors find the fields of 4 consecutive groups, which start and end on byte boundaries: the first
+  // byte of a group, then per field the 4 bytes (counted from there) that hold it and the shift within.
+  struct Plan {
+    std::array<std::size_t, 4> offset{};
+    alignas(64) std::array<std::uint32_t, 16> bytes{};
+    alignas(64) std::array<std::uint32_t, 16> shift{};
+  };
+  Plan plan;
 
   // Errors: kUnsupported naming the value and the rule it breaks.
   static Result<RowFormat> create(Kind kind, int q, std::size_t dim);
