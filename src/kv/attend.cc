@@ -15,6 +15,8 @@
 namespace kakeya::kv {
 namespace {
 
+// Segments are spread over threads only while their partial results stay below this.
+constexpr std::size_t kMaxPartialFloats = std::size_t{2} << 20;
 constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
 struct Job {
@@ -26,7 +28,8 @@ struct Job {
   std::size_t group;           // query heads per KV head
   std::size_t rows_per_chunk;  // of the request
   std::size_t chunk_rows;      // query rows of a full chunk: rows_per_chunk * group
-  std::size_t chunks;
+  std::size_t tasks;           // KV heads x chunks of rows
+  std::size_t segments;        // up to the last position that any row sees
 };
 
 // One KV head and one chunk of query rows: row i of the chunk is query head i % group of request row
@@ -170,14 +173,15 @@ void sum_segment(const Job& job, const Task& task, Visible range, const Partial&
   });
 }
 
-// The partial result of one segment. False when a score is not a number or infinite.
-bool attend_segment(const Job& job, const Task& task, std::size_t segment, const Partial& part,
-                    AttendScratch& scratch) {
+// The partial result of one segment. Returns the request's row with a bad score, or kNone.
+std::size_t attend_segment(const Job& job, const Task& task, std::size_t segment, const Partial& part,
+                           AttendScratch& scratch) {
   const Visible range = intersect(task.range, segment_range(segment));
   score_segment(job, task, range, scratch);
-  if (weigh_segment(job, task, range, part, scratch) != kNone) return false;
+  const std::size_t bad = weigh_segment(job, task, range, part, scratch);
+  if (bad != kNone) return task.first_row + bad / job.group;
   sum_segment(job, task, range, part, scratch);
-  return true;
+  return kNone;
 }
 
 // total = total merged with the next segment, row by row.
@@ -217,25 +221,76 @@ void store_output(const Job& job, const Task& task, const Partial& total) {
 
 void clear(const Partial& partial) { std::fill_n(partial.weight, partial.sums.rows, 0.0f); }
 
-// All segments of one task, one after another. False on a bad score.
-bool attend_task(const Job& job, const Task& task, AttendScratch& scratch) {
+// Keeps the lowest bad row of all tasks, so that the message does not depend on the threads.
+void note_bad(std::atomic<std::size_t>& bad_row, std::size_t row) {
+  std::size_t seen = bad_row.load();
+  while (row < seen && !bad_row.compare_exchange_weak(seen, row)) {
+  }
+}
+
+// All segments of one task, one after another. Returns the row with a bad score, or kNone.
+std::size_t attend_task(const Job& job, const Task& task, AttendScratch& scratch) {
   const Partial total = view_partial(job, scratch.total.data());
   const Partial part = view_partial(job, scratch.segment.data());
   clear(total);
   if (!empty(task.range)) {
     load_queries(job, task, scratch);
     for (std::size_t s = task.range.first / kSegmentTokens; s * kSegmentTokens < task.range.last; ++s) {
-      if (!attend_segment(job, task, s, part, scratch)) return false;
+      const std::size_t bad = attend_segment(job, task, s, part, scratch);
+      if (bad != kNone) return bad;
       merge(job, task, total, part);
     }
   }
   store_output(job, task, total);
-  return true;
+  return kNone;
 }
 
-void reserve_scratch(const Job& job, AttendScratch& scratch) {
-  const auto grow = [](auto& buffer, std::size_t n) {
-    if (buffer.size() < n) buffer.resize(n);
+// One thread per KV head and chunk.
+std::size_t attend_whole(const kernels::Compute& compute, const Job& job,
+                         std::vector<AttendScratch>& scratch) {
+  std::atomic<std::size_t> bad_row = kNone;
+  compute.pool->parallel_for(job.tasks, [&](std::size_t index, int thread) {
+    note_bad(bad_row, attend_task(job, make_task(job, index), scratch[static_cast<std::size_t>(thread)]));
+  });
+  return bad_row;
+}
+
+// Few heads and long rows: the segments of a task go to different threads and are merged in order afterwards,
+// with the same sums as in attend_whole.
+std::size_t attend_spread(const kernels::Compute& compute, const Job& job,
+                          std::vector<AttendScratch>& scratch, std::vector<float>& partials) {
+  std::atomic<std::size_t> bad_row = kNone;
+  const auto partial = [&](std::size_t task, std::size_t segment) {
+    return view_partial(job, partials.data() + (task * job.segments + segment) * partial_floats(job));
+  };
+  compute.pool->parallel_for(job.tasks * job.segments, [&](std::size_t index, int thread) {
+    const Task task = make_task(job, index / job.segments);
+    const std::size_t segment = index % job.segments;
+    const Partial part = partial(index / job.segments, segment);
+    clear(part);
+    if (empty(intersect(task.range, segment_range(segment)))) return;
+    AttendScratch& own = scratch[static_cast<std::size_t>(thread)];
+    load_queries(job, task, own);
+    note_bad(bad_row, attend_segment(job, task, segment, part, own));
+  });
+  if (bad_row != kNone) return bad_row;
+  compute.pool->parallel_for(job.tasks, [&](std::size_t index, int thread) {
+    const Task task = make_task(job, index);
+    const Partial total = view_partial(job, scratch[static_cast<std::size_t>(thread)].total.data());
+    clear(total);
+    for (std::size_t s = 0; s < job.segments; ++s) merge(job, task, total, partial(index, s));
+    store_output(job, task, total);
+  });
+  return kNone;
+}
+
+// True when a buffer had to grow.
+bool reserve_scratch(const Job& job, AttendScratch& scratch) {
+  bool grew = false;
+  const auto grow = [&grew](auto& buffer, std::size_t n) {
+    if (buffer.size() >= n) return;
+    buffer.resize(n);
+    grew = true;
   };
   grow(scratch.queries, job.chunk_rows * job.dim);
   grow(scratch.scores, job.chunk_rows * kSegmentTokens);
@@ -244,6 +299,21 @@ void reserve_scratch(const Job& job, AttendScratch& scratch) {
   grow(scratch.segment, partial_floats(job));
   grow(scratch.total, partial_floats(job));
   grow(scratch.seen, job.chunk_rows);
+  return grew;
+}
+
+Job make_job(const kernels::Table& ops, const AttendRequest& request, const LayerStore& layer,
+             const KvShape& shape) {
+  Job job = {ops, request, layer, shape.head_dim, shape.kv_heads, 0, 0, 0, 0, 0};
+  job.group = request.queries.cols / (shape.kv_heads * shape.head_dim);
+  job.rows_per_chunk = std::max<std::size_t>(1, std::min(kChunkRows / job.group, request.queries.rows));
+  job.chunk_rows = job.rows_per_chunk * job.group;
+  job.tasks = job.kv_heads * ((request.queries.rows + job.rows_per_chunk - 1) / job.rows_per_chunk);
+  for (const Visible& seen : request.visible) {
+    if (!empty(seen))
+      job.segments = std::max(job.segments, (seen.last + kSegmentTokens - 1) / kSegmentTokens);
+  }
+  return job;
 }
 
 }  // namespace
@@ -264,32 +334,25 @@ Status PackedCache::attend(const kernels::Compute& compute, const AttendRequest&
   for (const Visible& seen : request.visible) KAKEYA_CHECK(empty(seen) || seen.last <= layer.length);
   if (request.queries.rows == 0) return {};
 
-  const std::size_t group = request.queries.cols / width;
-  const std::size_t rows_per_chunk =
-      std::max<std::size_t>(1, std::min(kChunkRows / group, request.queries.rows));
-  const Job job = {*compute.ops,
-                   request,
-                   layer,
-                   shape_.head_dim,
-                   shape_.kv_heads,
-                   group,
-                   rows_per_chunk,
-                   rows_per_chunk * group,
-                   (request.queries.rows + rows_per_chunk - 1) / rows_per_chunk};
+  const Job job = make_job(*compute.ops, request, layer, shape_);
   const auto threads = static_cast<std::size_t>(compute.pool->threads());
-  if (scratch_.size() < threads) scratch_.resize(threads);
-  for (AttendScratch& scratch : scratch_) reserve_scratch(job, scratch);
-  note_peak();
+  bool grew = scratch_.size() < threads;
+  if (grew) scratch_.resize(threads);
+  for (AttendScratch& scratch : scratch_) grew = reserve_scratch(job, scratch) || grew;
+  const std::size_t partials = job.tasks * job.segments * partial_floats(job);
+  const bool spread = job.tasks < threads && job.segments > 1 && partials <= kMaxPartialFloats;
+  if (spread && partials_.size() < partials) {
+    partials_.resize(partials);
+    grew = true;
+  }
+  if (grew) note_peak();
 
-  std::atomic<std::size_t> bad_row = kNone;
-  compute.pool->parallel_for(job.kv_heads * job.chunks, [&](std::size_t index, int thread) {
-    const Task task = make_task(job, index);
-    if (!attend_task(job, task, scratch_[static_cast<std::size_t>(thread)])) bad_row = task.first_row;
-  });
+  const std::size_t bad_row =
+      spread ? attend_spread(compute, job, scratch_, partials_) : attend_whole(compute, job, scratch_);
   if (bad_row != kNone) {
     return Error{ErrorCode::kNumeric, "KV cache, attention in layer " + std::to_string(request.layer) +
-                                          ": a score is not a finite number (query row " +
-                                          std::to_string(bad_row) + " or a neighbour of its chunk)"};
+                                          ": a score of query row " + std::to_string(bad_row) +
+                                          " is not a finite number"};
   }
   return {};
 }

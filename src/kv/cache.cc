@@ -26,13 +26,16 @@ void drop_side_rows(const RowCodec& codec, RowStore& store, std::size_t head, st
   side.resize(bytes);
 }
 
-// The side rows as they are now belong to the layer's rows.
-void settle_side(LayerStore& layer) {
+// The side rows as they are now belong to the layer's rows. True when their number changed.
+bool settle_side(LayerStore& layer) {
+  bool changed = false;
   for (RowStore* store : {&layer.k, &layer.v}) {
     for (std::size_t head = 0; head < store->side.size(); ++head) {
+      changed = changed || store->settled_side[head] != store->side[head].size();
       store->settled_side[head] = store->side[head].size();
     }
   }
+  return changed;
 }
 
 }  // namespace
@@ -110,8 +113,9 @@ Status PackedCache::append(const kernels::Compute& compute, std::size_t index, R
                             std::to_string(options_.max_tokens));
   }
   const std::size_t new_length = layer.length + k.rows;
+  const bool grows = new_length > layer.k.pages.capacity_tokens();
   const bool reserved = layer.k.pages.reserve(new_length) && layer.v.pages.reserve(new_length);
-  note_peak();
+  if (grows) note_peak();
   if (!reserved) {
     return append_error(ErrorCode::kOutOfMemory, index,
                         "the system has no memory for " + std::to_string(new_length) + " tokens");
@@ -140,8 +144,7 @@ Status PackedCache::append(const kernels::Compute& compute, std::size_t index, R
     return append_error(failure.code, index, failure.message);
   }
   layer.length = new_length;
-  settle_side(layer);
-  note_peak();
+  if (settle_side(layer)) note_peak();
   const std::uint64_t vectors = 2 * k.rows * shape_.kv_heads;
   LayerCounters& counters = counters_[index];
   const bool fired = layer.uses_channel && options_.channel.name != "bf16";
@@ -209,6 +212,7 @@ Ledger PackedCache::ledger() const {
     }
   }
   for (const AttendScratch& scratch : scratch_) out.scratch_bytes += scratch.allocated_bytes();
+  out.scratch_bytes += partials_.capacity() * sizeof(float);
   out.peak_bytes = std::max(peak_bytes_, out.codes_bytes + out.side_bytes + out.scratch_bytes);
   out.bits_formula = codec_->formula_bits();
   if (channel_capacity > 0) {

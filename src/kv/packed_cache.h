@@ -88,6 +88,7 @@ class PackedCache final : public Cache {
   std::vector<LayerStore> layers_;
   std::vector<LayerCounters> counters_;
   std::vector<AttendScratch> scratch_;  // one per thread
+  std::vector<float> partials_;         // segments spread over threads
   std::size_t committed_ = 0;
   std::size_t peak_bytes_ = 0;
 };
