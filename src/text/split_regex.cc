@@ -17,6 +17,20 @@ namespace {
 constexpr const char* kSpaceSet =
     R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
 
+// Letters and numbers of Unicode 16 (Oniguruma 6.9.10) that PCRE2 10.42 with Unicode 14 does not know yet.
+constexpr const char* kNewLetters =
+    R"(\x{1c89}-\x{1c8a}\x{a7cb}-\x{a7cd}\x{a7da}-\x{a7dc}\x{105c0}-\x{105f3}\x{10d4a}-\x{10d65})"
+    R"(\x{10d6f}-\x{10d85}\x{10ec2}-\x{10ec4}\x{1123f}-\x{11240}\x{11380}-\x{11389}\x{1138b})"
+    R"(\x{1138e}\x{11390}-\x{113b5}\x{113b7}\x{113d1}\x{113d3}\x{11bc0}-\x{11be0}\x{11f02})"
+    R"(\x{11f04}-\x{11f10}\x{11f12}-\x{11f33}\x{1342f}\x{13441}-\x{13446}\x{13460}-\x{143fa})"
+    R"(\x{16100}-\x{1611d}\x{16d40}-\x{16d6c}\x{18cff}\x{1b132}\x{1b155}\x{1df25}-\x{1df2a})"
+    R"(\x{1e030}-\x{1e06d}\x{1e4d0}-\x{1e4eb}\x{1e5d0}-\x{1e5ed}\x{1e5f0}\x{2b739})"
+    R"(\x{2ebf0}-\x{2ee5d}\x{31350}-\x{323af})";
+constexpr const char* kNewNumbers =
+    R"(\x{10d40}-\x{10d49}\x{116d0}-\x{116e3}\x{11bf0}-\x{11bf9}\x{11f50}-\x{11f59})"
+    R"(\x{16130}-\x{16139}\x{16d70}-\x{16d79}\x{1ccf0}-\x{1ccf9}\x{1d2c0}-\x{1d2d3})"
+    R"(\x{1e4f0}-\x{1e4f9}\x{1e5f1}-\x{1e5fa})";
+
 // Qwen2/Qwen3, Llama-3 and GPT-2 as their tokenizer.json files spell them. Every alternative repeats single
 // classes and one of them matches at every position, so the work is linear in the text.
 constexpr std::array<const char*, 3> kPublished = {
@@ -95,6 +109,9 @@ class Translator {
         return {};
       case 'p':
       case 'P':
+        if (property()) return {};
+        out_ += in_[at_++];
+        return copy();
       case 'r':
       case 'n':
       case 't':
@@ -115,6 +132,18 @@ class Translator {
     }
     out_ += in_[at_++];
     return copy();
+  }
+
+  // \p{L} and \p{N} with what PCRE2 lacks, and their complements outside of classes.
+  bool property() {
+    const std::string_view name = std::string_view(in_).substr(at_ + 1, 4);
+    const bool negated = name.starts_with('P');
+    if ((name.substr(1) != "{L}" && name.substr(1) != "{N}") || (negated && in_class_)) return false;
+    const std::string set =
+        "\\p" + std::string(name.substr(1)) + (name[2] == 'L' ? kNewLetters : kNewNumbers);
+    out_ += in_class_ ? set : (negated ? "[^" : "[") + set + ']';
+    at_ += 5;
+    return true;
   }
 
   // \uHHHH -> \x{HHHH}

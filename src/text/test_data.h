@@ -10,7 +10,9 @@
 
 namespace kakeya::text {
 
-inline std::string source_path(const std::string& name) { return std::string(KAKEYA_SOURCE_DIR) + "/" + name; }
+inline std::string source_path(const std::string& name) {
+  return std::string(KAKEYA_SOURCE_DIR) + "/" + name;
+}
 
 // Data that others published lies beside the repository, not in it.
 inline std::string shared_path(const std::string& name) {

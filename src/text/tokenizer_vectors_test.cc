@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 
+#include "base/sha256.h"
 #include "text/test_data.h"
 #include "text/tokenizer.h"
 
@@ -50,6 +51,47 @@ TEST(TokenizerVectors, QwenMatchesEveryPublishedVector) {
   EXPECT_FALSE(tokenizer->bos().has_value());
   check_vectors(*tokenizer, directory + "/vectors.jsonl", 51);
   check_vectors(*tokenizer, directory + "/vectors-derived.jsonl", 200);
+}
+
+TEST(TokenizerVectors, LlamaStyleMatchesHuggingFace) {
+  const auto tokenizer = open(source_path("tests/golden/text/llama_style"));
+  ASSERT_NE(tokenizer, nullptr);
+  EXPECT_TRUE(tokenizer->file().ignore_merges);
+  EXPECT_EQ(tokenizer->bos(), tokenizer->token_id("<|begin_of_text|>"));
+  EXPECT_TRUE(tokenizer->bos().has_value());
+  check_vectors(*tokenizer, source_path("tests/golden/text/llama_style.jsonl"), 400);
+}
+
+TEST(TokenizerVectors, TinyMatchesHuggingFace) {
+  std::string directory = source_path("models/tiny/target");
+  if (!exists(directory + "/tokenizer.json")) directory = shared_path("models/tiny/target");
+  if (!exists(directory + "/tokenizer.json")) GTEST_SKIP() << directory << "/tokenizer.json is missing";
+  const std::string bytes = read_text(directory + "/tokenizer.json");
+  const std::string expected = read_text(source_path("tests/golden/text/tiny.sha256")).substr(0, 64);
+  ASSERT_EQ(base::sha256_hex(bytes), expected)
+      << "the embedded tokenizer has changed: run tools/golden/make_tokenizer_vectors.py";
+  const auto tokenizer = open(directory);
+  ASSERT_NE(tokenizer, nullptr);
+  check_vectors(*tokenizer, source_path("tests/golden/text/tiny.jsonl"), 400);
+}
+
+// One tokenizer, several threads: a race shows as wrong ids here and as a report under the thread sanitizer.
+TEST(TokenizerVectors, ThreadsShareOneTokenizer) {
+  const auto tokenizer = open(source_path("tests/golden/text/llama_style"));
+  ASSERT_NE(tokenizer, nullptr);
+  const auto vectors = read_jsonl(source_path("tests/golden/text/llama_style.jsonl"));
+  std::vector<std::size_t> wrong(4, 0);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < wrong.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (const auto& vector : vectors) {
+        const auto ids = tokenizer->encode(vector.at("text").get<std::string>(), vector.at("parse_special"));
+        if (!ids.ok() || ids.value() != vector.at("ids").get<std::vector<Token>>()) ++wrong[t];
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, std::vector<std::size_t>(4, 0));
 }
 
 }  // namespace
