@@ -1,0 +1,44 @@
+#include "acceptance/grade.h"
+
+#include <fmt/format.h>
+
+#include "acceptance/sandbox.h"
+
+namespace kakeya::acceptance {
+namespace {
+
+Grade grade_number(const Problem& problem, const std::string& output) {
+  const std::string expected = final_number(problem.answer), found = final_number(output);
+  return {!found.empty() && found == expected,
+          fmt::format("expected {}, found {}", expected, found.empty() ? "no number" : found)};
+}
+
+}  // namespace
+
+std::optional<std::string> sandbox_problem(const Grader& grader) {
+  const CodeJob probe = {"def twice(n):\n    return 2 * n\n", "def twice(n):\n",
+                         "def check(candidate):\n    assert candidate(2) == 4\n", "twice",
+                         "kakeya sandbox probe"};
+  const Result<Grade> result = run_in_sandbox(grader, probe);
+  if (!result.ok()) {
+    std::string message = result.error().message;
+    if (message.find("namespace") != std::string::npos ||
+        message.find("not permitted") != std::string::npos ||
+        message.find("ermission denied") != std::string::npos) {
+      message +=
+          "; user namespaces seem to be forbidden here (a container without them, "
+          "kernel.unprivileged_userns_clone = 0, or kernel.apparmor_restrict_unprivileged_userns = 1)";
+    }
+    return message;
+  }
+  if (!result->correct) return "run code in the sandbox: a right program failed: " + result->detail;
+  return std::nullopt;
+}
+
+Result<Grade> grade(const Grader& grader, const Problem& problem, const std::string& output) {
+  if (problem.kind == TaskKind::kMath) return grade_number(problem, output);
+  return run_in_sandbox(grader, {code_solution(problem, output), problem.prompt, problem.test,
+                                 problem.entry_point, "kakeya " + problem.task_id});
+}
+
+}  // namespace kakeya::acceptance
