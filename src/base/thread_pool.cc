@@ -9,6 +9,8 @@ namespace {
 
 constexpr int kSpins = 4096;  // about 20 to 100 us of pauses: longer than the gap between two layers' jobs
 
+constexpr std::uint32_t kOpen = std::uint32_t{1} << 31;
+
 inline void pause_cpu() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -54,12 +56,22 @@ void ThreadPool::run(std::size_t tasks, Call call, void* context) {
   context_ = context;
   tasks_ = tasks;
   next_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
+  gate_.store(kOpen, std::memory_order_release);  // it was 0: the last job ended with nobody in it
   generation_.fetch_add(1, std::memory_order_acq_rel);
   generation_.notify_all();
   drain(0);
-  std::uint32_t left = busy_.load(std::memory_order_acquire);
-  while (left != 0) left = wait_change(busy_, left);
+  std::uint32_t inside = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & ~kOpen;
+  while (inside != 0) inside = wait_change(gate_, inside);
+}
+
+// Enters the job at hand, unless it is closed already.
+bool ThreadPool::join() {
+  std::uint32_t gate = gate_.load(std::memory_order_relaxed);
+  while ((gate & kOpen) != 0) {
+    if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire, std::memory_order_relaxed))
+      return true;
+  }
+  return false;
 }
 
 void ThreadPool::worker(int thread) {
@@ -67,8 +79,9 @@ void ThreadPool::worker(int thread) {
   for (;;) {
     seen = wait_change(generation_, seen);
     if (stop_.load(std::memory_order_acquire)) return;
+    if (!join()) continue;
     drain(thread);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+    if (gate_.fetch_sub(1, std::memory_order_acq_rel) == 1) gate_.notify_one();
   }
 }
 

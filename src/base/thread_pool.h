@@ -1,5 +1,6 @@
 // Fork-join over a fixed set of threads. Workers spin briefly for the next job, then sleep, so an idle
-// engine leaves the machine idle. Which thread runs a task must never change a result.
+// engine leaves the machine idle. A job never waits for a worker that has not begun to help: on a busy
+// machine the caller does the work itself. Which thread runs a task must never change a result.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -30,14 +31,18 @@ class ThreadPool {
       for (std::size_t i = 0; i < tasks; ++i) fn(i, 0);
       return;
     }
-    run(tasks, [](void* context, std::size_t task, int thread) {
-      (*static_cast<std::remove_reference_t<F>*>(context))(task, thread);
-    }, const_cast<void*>(static_cast<const void*>(&fn)));
+    run(
+        tasks,
+        [](void* context, std::size_t task, int thread) {
+          (*static_cast<std::remove_reference_t<F>*>(context))(task, thread);
+        },
+        const_cast<void*>(static_cast<const void*>(&fn)));
   }
 
  private:
   using Call = void (*)(void* context, std::size_t task, int thread);
   void run(std::size_t tasks, Call call, void* context);
+  bool join();
   void worker(int thread);
   void drain(int thread);
 
@@ -46,8 +51,8 @@ class ThreadPool {
   void* context_ = nullptr;
   std::size_t tasks_ = 0;
   alignas(64) std::atomic<std::size_t> next_{0};
-  alignas(64) std::atomic<std::uint32_t> generation_{0};
-  alignas(64) std::atomic<std::uint32_t> busy_{0};
+  alignas(64) std::atomic<std::uint32_t> generation_{0};  // counts jobs; what workers wait on
+  alignas(64) std::atomic<std::uint32_t> gate_{0};  // kOpen while a job may be joined, plus the workers in it
   std::atomic<bool> stop_{false};
 };
 
