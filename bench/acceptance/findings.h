@@ -13,6 +13,8 @@ struct QuotedFigure {
   std::string what, kind, figures;
 };
 std::vector<QuotedFigure> quoted_figures();
+// The command that repeats the run; DIR stands for the output directory.
+std::string reproduce_command(const Run& run);
 // What a reader must not conclude, sentence by sentence.
 std::vector<std::string> limits(const Run& run);
 

@@ -39,12 +39,23 @@ double survival(double tau) {
   return (low + high) / 2;
 }
 
-// Accepted tokens at one position. The same u for every channel, so a better channel never accepts less.
-std::uint32_t accepted_at(double p, std::uint64_t prompt_hash, std::size_t position, std::uint32_t proposed) {
-  const double golden = 0.6180339887498949;  // Weyl sequence: evenly spread over few cycles
-  double u = static_cast<double>(position) * golden + static_cast<double>(prompt_hash >> 11) * 0x1p-53;
-  u = 1.0 - (u - std::floor(u));
-  return static_cast<std::uint32_t>(std::min<double>(std::floor(std::log(u) / std::log(p)), proposed));
+// Tokens a cycle at block `width`, were every draft token to stand with the chance that theory implies at 16.
+double tau_at(double tau16, std::size_t width) {
+  const double p = survival(tau16);
+  double sum = 0, power = 1;
+  for (std::size_t k = 0; k < width; ++k, power *= p) sum += power;
+  return sum;
+}
+
+// Accepted tokens at one position: spread by at most 4 around tau, so that a handful of cycles already shows
+// the theory. The same u for every channel, so a better channel never accepts less.
+std::uint32_t accepted_at(double tau, std::uint64_t prompt_hash, std::size_t position,
+                          std::uint32_t proposed) {
+  const double u =
+      static_cast<double>(mix(prompt_hash + 0x9e3779b97f4a7c15ULL * (position + 1)) >> 11) * 0x1p-53;
+  const double spread = std::min({tau - 1, proposed + 1 - tau, 4.0});
+  const double length = std::round(tau + spread * (2 * u - 1));
+  return static_cast<std::uint32_t>(std::clamp<double>(length - 1, 0, proposed));
 }
 
 class MockEngine final : public BenchEngine {
@@ -96,8 +107,8 @@ class MockEngine final : public BenchEngine {
     if (stop()) return Error{ErrorCode::kCancelled, "stopped"};
     KAKEYA_ASSIGN(const ChannelFacts facts, channel(name, settings));
     const std::uint64_t h = hash_ids(prompt.ids, settings.seed);
-    const double p = survival(mock_tau16(facts));
     const std::uint32_t proposed = proposed_per_cycle(settings);
+    const double tau = tau_at(mock_tau16(facts), proposed + 1);
     const std::size_t wanted = 96 + h % 160;  // where this answer would end by itself
 
     FreePart part;
@@ -105,7 +116,7 @@ class MockEngine final : public BenchEngine {
     part.finish_reason = wanted <= max_tokens ? "stop" : "length";
     for (std::size_t i = 0; i < length; ++i) part.output_ids.push_back(static_cast<Token>(mix(h + i) % 4000));
     for (std::size_t at = 0; at + 1 < length;) {
-      Cycle cycle{proposed, accepted_at(p, h, at, proposed), 0};
+      Cycle cycle{proposed, accepted_at(tau, h, at, proposed), 0};
       cycle.emitted = static_cast<std::uint32_t>(std::min<std::size_t>(cycle.length(), length - 1 - at));
       at += cycle.emitted;
       part.cycles.push_back(cycle);
@@ -127,13 +138,13 @@ class MockEngine final : public BenchEngine {
     KAKEYA_ASSIGN(const ChannelFacts facts, channel(name, settings));
     const std::uint64_t h = hash_ids(prompt.ids, settings.seed);
     const double tau = mock_tau16(facts);
-    const double p = survival(tau);
+    const std::uint32_t proposed = proposed_per_cycle(settings);
+    const double tau_here = tau_at(tau, proposed + 1);
     ForcedPart part;
     part.reference_sha256 = ids_sha256(reference);
     part.reference_tokens = reference.size();
     for (const std::size_t at : anchors) {
-      const std::uint32_t proposed = proposed_per_cycle(settings);
-      part.anchors.push_back({at, proposed, accepted_at(p, h, at, proposed)});
+      part.anchors.push_back({at, proposed, accepted_at(tau_here, h, at, proposed)});
     }
     const double loss = std::max(0.0, (mock_baseline_tau() - tau) / mock_baseline_tau());  // 0 for bf16
     part.positions = reference.size();

@@ -38,7 +38,6 @@ struct RunOptions {
   std::string data_dir, cache_dir, hub_url;
   int threads = 0;
   std::string isa;
-  std::string command_line;  // for the reports
 };
 
 // Flags that contradict themselves or name what does not exist; before any work. Adds bf16 when it is missing
