@@ -1,6 +1,6 @@
 """Reference decoding of one sequence: plain greedy, the greedy DFlash loop, and the controls that must do worse.
 
-Float32 on the exported weights. Written to be read beside section 2 of the DFlash notes, not to be fast.
+Float32 on the exported weights. Written to be read, not to be fast.
 """
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Drafted:
     emitted: int            # tokens that left the loop after the prompt's own, uncut
     forwards: int           # target calls after the prompt's, counted inside the target
     drafts: List[List[int]]  # proposals, one list a cycle
+    smallest_gap: float = float("inf")  # least distance of the two best logits where a token was decided, draft's included
 
 
 @torch.no_grad()
@@ -66,6 +67,7 @@ class _Proposer:
         self.text = list(prompt)
         self.ctx: Optional[list] = None
         self.seen = 0
+        self.gaps: List[float] = []  # of the last proposal
 
     def observe(self, f) -> None:
         """f [1, n, taps * H]: features of the rows committed since the last call."""
@@ -87,7 +89,9 @@ class _Proposer:
             return ngram_lookup(self.text, n - 1)
         block = torch.tensor([[anchor] + [self.draft.mask_id] * (n - 1)])
         z = self.draft(self.target.model.embed_tokens(block), torch.arange(self.seen, self.seen + n)[None], self.ctx)
-        return self.target.logits(z[0, 1:]).argmax(-1).tolist()
+        top = self.target.logits(z[0, 1:]).topk(2)
+        self.gaps = (top.values[:, 0] - top.values[:, 1]).tolist()
+        return top.indices[:, 0].tolist()
 
 
 @torch.no_grad()
@@ -110,7 +114,8 @@ def dflash(target: Target, draft: Draft, prompt: Sequence[int], max_new: int, co
         block = torch.tensor([[out[-1]] + proposal])
         w = block.shape[1]
         h, f = target(block, torch.arange(s, s + w)[None], rows_mask(w, s), taps, cache)
-        best = target.logits(h[0]).argmax(-1)
+        top = target.logits(h[0]).topk(2)
+        best = top.indices[:, 0]
         a = int((block[0, 1:] == best[:-1]).long().cumprod(0).sum())
         new = proposal[:a] + [int(best[a])]
         s += a + 1
@@ -120,6 +125,8 @@ def dflash(target: Target, draft: Draft, prompt: Sequence[int], max_new: int, co
         drafter.text += new
         run.cycles.append(a + 1)
         run.drafts.append(proposal)
+        run.smallest_gap = min([run.smallest_gap] + (top.values[:, 0] - top.values[:, 1])[:a + 1].tolist() +
+                               drafter.gaps[:a + 1])
         done = any(t in stop for t in new)
     run.forwards += target.forwards
     run.emitted = len(out) - 1

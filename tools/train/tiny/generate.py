@@ -91,8 +91,9 @@ def training_prompts(docs: Docs, tok: Tokenizer, seed: int) -> List[Tuple[List[i
     for form in range(DOCSTRING_FORMS):
         for i in raw:
             text = docstring_prompt(tok.decode(docs.prompt(i)), tok.decode(docs.doc(i)[docs.plen[i]:]), rng)
-            if text:
-                prompts.append((tok.encode(CHAT % text if form == 0 else text), int(docs.src[i])))
+            ids = tok.encode(CHAT % text if form == 0 else text)
+            if text and len(ids) <= LONGEST_PROMPT:
+                prompts.append((ids, int(docs.src[i])))
     return [prompts[i] for i in rng.permutation(len(prompts))]
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import struct
-from typing import Any, Callable, Dict, Union
+from typing import Any, Callable, Dict, Optional, Union
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ def write_whole(path: str, write: Callable[[str], None]) -> None:
     os.replace(path + ".tmp", path)
 
 
-def write_json(path: str, value: Any, indent: int = 1) -> None:
+def write_json(path: str, value: Any, indent: Optional[int] = 1) -> None:
     def put(tmp):
         with open(tmp, "w", encoding="utf-8") as f:
             json.dump(value, f, ensure_ascii=False, indent=indent)
