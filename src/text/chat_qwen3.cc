@@ -1,0 +1,129 @@
+// The chat template that Qwen3 models ship, byte for byte.
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "text/chat_families.h"
+#include "text/chat_json.h"
+
+namespace kakeya::text {
+namespace {
+
+constexpr std::string_view kThinkEnd = "</think>";
+constexpr std::string_view kToolsHead =
+    "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
+    "You are provided with function signatures within <tools></tools> XML tags:\n<tools>";
+constexpr std::string_view kToolsTail =
+    "\n</tools>\n\nFor each function call, return a json object with function name and arguments within "
+    "<tool_call></tool_call> XML tags:\n<tool_call>\n"
+    "{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call><|im_end|>\n";
+
+std::string_view strip_left(std::string_view text) {
+  const std::size_t at = text.find_first_not_of('\n');
+  return at == std::string_view::npos ? std::string_view() : text.substr(at);
+}
+std::string_view strip_right(std::string_view text) {
+  return text.substr(0, text.find_last_not_of('\n') + 1);  // npos + 1 is 0
+}
+
+Status append_tools(const ChatRequest& request, std::string& out) {
+  const ChatMessage& first = request.messages.front();
+  out += "<|im_start|>system\n";
+  if (first.role == "system") out += first.content + "\n\n";
+  out += kToolsHead;
+  for (std::size_t i = 0; i < request.tools_json.size(); ++i) {
+    KAKEYA_ASSIGN(const auto tool,
+                  parse_chat_json("tools[" + std::to_string(i) + "]", request.tools_json[i]));
+    out += "\n" + python_dumps(tool);
+  }
+  out += kToolsTail;
+  return {};
+}
+
+// The last message that is a real question: tool responses sent as user turns do not count. Without one, the
+// last message.
+std::size_t last_query(const std::vector<ChatMessage>& messages) {
+  for (std::size_t i = messages.size(); i-- > 0;) {
+    const std::string& text = messages[i].content;
+    const bool response = text.starts_with("<tool_response>") && text.ends_with("</tool_response>");
+    if (messages[i].role == "user" && !response) return i;
+  }
+  return messages.size() - 1;
+}
+
+Status append_tool_calls(const ChatMessage& message, std::string_view content, std::string& out) {
+  bool first = true;
+  for (const ToolCall& call : message.tool_calls) {
+    if (!first || !content.empty()) out += '\n';
+    first = false;
+    KAKEYA_ASSIGN(const auto arguments,
+                  parse_chat_json("arguments of tool call " + call.name, call.arguments_json));
+    out += "<tool_call>\n{\"name\": \"" + call.name + "\", \"arguments\": ";
+    out += arguments.is_string() ? arguments.get<std::string>() : python_dumps(arguments);
+    out += "}\n</tool_call>";
+  }
+  return {};
+}
+
+Status append_assistant(const std::vector<ChatMessage>& messages, std::size_t index, std::size_t query,
+                        std::string& out) {
+  const ChatMessage& message = messages[index];
+  std::string_view content = message.content, reasoning;
+  if (message.reasoning_content.has_value()) {
+    reasoning = *message.reasoning_content;
+  } else if (const std::size_t end = content.rfind(kThinkEnd); end != std::string_view::npos) {
+    reasoning = strip_right(content.substr(0, content.find(kThinkEnd)));
+    const std::size_t begin = reasoning.rfind("<think>");
+    if (begin != std::string_view::npos) reasoning.remove_prefix(begin + 7);
+    reasoning = strip_left(reasoning);
+    content = strip_left(content.substr(end + kThinkEnd.size()));
+  }
+  out += "<|im_start|>assistant\n";
+  const bool last = index + 1 == messages.size();
+  if (index > query && (last || !reasoning.empty())) {
+    out += "<think>\n";
+    out += strip_right(strip_left(reasoning));
+    out += "\n</think>\n\n";
+    out += strip_left(content);
+  } else {
+    out += content;
+  }
+  KAKEYA_TRY(append_tool_calls(message, content, out));
+  out += "<|im_end|>\n";
+  return {};
+}
+
+void append_tool_response(const std::vector<ChatMessage>& messages, std::size_t index, std::string& out) {
+  if (index == 0 || messages[index - 1].role != "tool") out += "<|im_start|>user";
+  out += "\n<tool_response>\n" + messages[index].content + "\n</tool_response>";
+  if (index + 1 == messages.size() || messages[index + 1].role != "tool") out += "<|im_end|>\n";
+}
+
+}  // namespace
+
+Result<std::string> render_qwen3(const ChatRequest& request) {
+  const auto& messages = request.messages;
+  std::string out;
+  if (!request.tools_json.empty()) {
+    KAKEYA_TRY(append_tools(request, out));
+  } else if (messages.front().role == "system") {
+    out += "<|im_start|>system\n" + messages.front().content + "<|im_end|>\n";
+  }
+  const std::size_t query = last_query(messages);
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const ChatMessage& message = messages[i];
+    if (message.role == "user" || (message.role == "system" && i > 0)) {
+      out += "<|im_start|>" + message.role + "\n" + message.content + "<|im_end|>\n";
+    } else if (message.role == "assistant") {
+      KAKEYA_TRY(append_assistant(messages, i, query, out));
+    } else if (message.role == "tool") {
+      append_tool_response(messages, i, out);
+    }  // the template passes over other roles
+  }
+  if (request.add_generation_prompt) {
+    out += "<|im_start|>assistant\n";
+    if (request.enable_thinking == false) out += "<think>\n\n</think>\n\n";
+  }
+  return out;
+}
+
+}  // namespace kakeya::text

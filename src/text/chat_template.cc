@@ -1,0 +1,110 @@
+#include "text/chat_template.h"
+
+#include "text/chat_families.h"
+#include "text/utf8.h"
+
+namespace kakeya::text {
+namespace {
+
+// What a family cannot say must not vanish from the prompt.
+Status refuse_tools(const char* family, const ChatRequest& request) {
+  if (!request.tools_json.empty()) {
+    return invalid_argument(std::string("render chat: tools are not supported by the ") + family +
+                            " template");
+  }
+  for (std::size_t i = 0; i < request.messages.size(); ++i) {
+    const ChatMessage& message = request.messages[i];
+    if (!message.tool_calls.empty() || message.role == "tool" || message.role == "ipython") {
+      return invalid_argument("render chat: messages[" + std::to_string(i) +
+                              "]: tool calls and responses are not supported by the " + family + " template");
+    }
+  }
+  return {};
+}
+
+// Python's str.strip(), which Jinja's trim filter calls: White_Space and the four separators U+001C to
+// U+001F.
+std::string_view trim(std::string_view text) {
+  const auto is_space = [](const Utf8Step& step) {
+    return step.valid && (is_unicode_space(step.code) || (step.code >= 0x1c && step.code <= 0x1f));
+  };
+  for (Utf8Step step = next_utf8(text); is_space(step); step = next_utf8(text))
+    text.remove_prefix(step.length);
+  while (!text.empty()) {
+    const std::size_t last = last_code_point(text);
+    if (!is_space(next_utf8(text.substr(last)))) break;
+    text = text.substr(0, last);
+  }
+  return text;
+}
+
+}  // namespace
+
+const char* to_string(TemplateFamily family) {
+  switch (family) {
+    case TemplateFamily::kQwen3:
+      return "qwen3";
+    case TemplateFamily::kChatMl:
+      return "chatml";
+    case TemplateFamily::kLlama3:
+      return "llama3";
+  }
+  return "unknown";
+}
+
+Result<TemplateFamily> detect_template(const Tokenizer& tokenizer) {
+  const auto has = [&](const char* token) { return tokenizer.token_id(token).has_value(); };
+  if (has("<|im_start|>") && has("<|im_end|>")) {
+    return has("<think>") ? TemplateFamily::kQwen3 : TemplateFamily::kChatMl;
+  }
+  if (has("<|start_header_id|>") && has("<|end_header_id|>") && has("<|eot_id|>"))
+    return TemplateFamily::kLlama3;
+  return unsupported(
+      "choose chat template: the tokenizer has neither <|im_start|> (ChatML, Qwen3) nor <|start_header_id|> "
+      "(Llama-3)"
+      ", expected one of these families");
+}
+
+Result<std::string> render_chatml(const ChatRequest& request) {
+  KAKEYA_TRY(refuse_tools("chatml", request));
+  std::string out;
+  for (const ChatMessage& message : request.messages) {
+    out += "<|im_start|>" + message.role + "\n" + message.content + "<|im_end|>\n";
+  }
+  if (request.add_generation_prompt) out += "<|im_start|>assistant\n";
+  return out;
+}
+
+Result<std::string> render_llama3(const ChatRequest& request) {
+  KAKEYA_TRY(refuse_tools("llama3", request));
+  const bool has_system = request.messages.front().role == "system";
+  const auto turn = [](const std::string& role, std::string_view content) {
+    return "<|start_header_id|>" + role + "<|end_header_id|>\n\n" + std::string(content) + "<|eot_id|>";
+  };
+  // The dates are fixed in the published template of Llama-3.1.
+  std::string system = "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
+  if (has_system) system += trim(request.messages.front().content);
+  std::string out = "<|begin_of_text|>" + turn("system", system);
+  for (std::size_t i = has_system ? 1 : 0; i < request.messages.size(); ++i) {
+    out += turn(request.messages[i].role, trim(request.messages[i].content));
+  }
+  if (request.add_generation_prompt) out += "<|start_header_id|>assistant<|end_header_id|>\n\n";
+  return out;
+}
+
+Result<std::string> render_chat(TemplateFamily family, const ChatRequest& request) {
+  if (request.messages.empty()) {
+    return invalid_argument("render chat: \"messages\" is empty, expected at least one message");
+  }
+  switch (family) {
+    case TemplateFamily::kQwen3:
+      return render_qwen3(request);
+    case TemplateFamily::kChatMl:
+      return render_chatml(request);
+    case TemplateFamily::kLlama3:
+      return render_llama3(request);
+  }
+  return unsupported("render chat: unknown template family");
+}
+
+}  // namespace kakeya::text
