@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+constexpr const char* kOfficialHub = "https://datasets-server.huggingface.co";
 constexpr const char* kCacheFormat = "kakeya-dataset-cache-v1";
 
 // The records' bytes and where they came from.
@@ -125,7 +126,10 @@ Result<std::optional<Records>> from_hub(const DatasetSpec& spec, const DatasetOp
     tried.push_back("no cache directory given, so nothing was downloaded");
     return std::optional<Records>();
   }
-  const HubSource source{options.hub_url, options.hub_token, options.hub_limits, options.cancelled};
+  // The official hub must give the set as published; a mirror may hold another.
+  const bool official = options.hub_url.rfind(kOfficialHub, 0) == 0;
+  const HubSource source{options.hub_url, options.hub_token, official ? spec.hub_rows : 0, options.hub_limits,
+                         options.cancelled};
   const std::string address = hub_address(spec, source);
   const CachePaths paths = cache_paths(spec, options);
   if (is_file(paths.note)) {

@@ -115,10 +115,10 @@ Result<std::size_t> Download::row_count(const json& value, const std::string& ur
         quoted_excerpt(value.dump(-1, ' ', true, json::error_handler_t::replace), 40), kMaxRecords));
   }
   const auto total = value.get<std::size_t>();
-  if (source_.base_url == kOfficialHub && total != spec_.hub_rows) {
+  if (source_.expected_rows != 0 && total != source_.expected_rows) {
     return network_error(
         fmt::format("read {}: field \"num_rows_total\": found {}, expected the {} rows of the published set",
-                    url, total, spec_.hub_rows));
+                    url, total, source_.expected_rows));
   }
   return total;
 }

@@ -13,18 +13,16 @@ namespace kakeya::acceptance {
 struct HubSource {
   std::string base_url;  // "https://datasets-server.huggingface.co"
   std::string token;
+  std::size_t expected_rows = 0;  // another count is refused; 0 = any
   HubLimits limits;
   std::function<bool()> cancelled;
 };
-
-inline constexpr const char* kOfficialHub = "https://datasets-server.huggingface.co";
 
 // The address of the set, without offset and length.
 std::string hub_address(const DatasetSpec& spec, const HubSource& source);
 
 // Every row as the bytes of the published jsonl file. All rows or an error: kNetwork, kCorruptData,
-// kCancelled, kInvalidArgument (base_url). From the official hub the count must be the published one; a
-// mirror may hold another set.
+// kCancelled, kInvalidArgument (base_url).
 Result<std::string> download_jsonl(const DatasetSpec& spec, const HubSource& source);
 
 }  // namespace kakeya::acceptance
