@@ -53,19 +53,37 @@ const Table* find(std::string_view name) {
 const Table& best() { return *variants().back(); }
 
 void matmul(const Compute& compute, const Weight& w, Rows<const float> x, Rows<float> y) {
-  KAKEYA_CHECK(x.cols == w.in && y.cols == w.out && x.rows == y.rows);
-  if (x.rows == 0 || w.out == 0) return;
+  const Product product = {w, y};
+  matmul_all(compute, {&product, 1}, x);
+}
+
+void matmul_all(const Compute& compute, std::span<const Product> products, Rows<const float> x) {
+  std::size_t columns = 0;
+  for (const Product& p : products) {
+    KAKEYA_CHECK(x.cols == p.w.in && p.y.cols == p.w.out && x.rows == p.y.rows);
+    columns += p.w.out;
+  }
+  if (x.rows == 0 || columns == 0) return;
   const auto threads = static_cast<std::size_t>(compute.pool->threads());
-  const std::size_t work = x.rows * w.in * w.out;
+  const std::size_t work = x.rows * x.cols * columns;
   if (threads == 1 || work < 2 * kMinTaskWork) {
-    compute.ops->matmul_range(w, x, y, 0, w.out);
+    for (const Product& p : products) compute.ops->matmul_range(p.w, x, p.y, 0, p.w.out);
     return;
   }
   const std::size_t wanted = std::min(threads * kTasksPerThread, work / kMinTaskWork);
-  std::size_t step = (w.out + wanted - 1) / wanted;
+  std::size_t step = (columns + wanted - 1) / wanted;
   step = (step + kColumnStep - 1) / kColumnStep * kColumnStep;
-  compute.pool->parallel_for((w.out + step - 1) / step, [&](std::size_t task, int) {
-    compute.ops->matmul_range(w, x, y, task * step, std::min(w.out, (task + 1) * step));
+  std::size_t tasks = 0;
+  for (const Product& p : products) tasks += (p.w.out + step - 1) / step;
+  compute.pool->parallel_for(tasks, [&](std::size_t task, int) {
+    for (const Product& p : products) {
+      const std::size_t own = (p.w.out + step - 1) / step;
+      if (task < own) {
+        compute.ops->matmul_range(p.w, x, p.y, task * step, std::min(p.w.out, (task + 1) * step));
+        return;
+      }
+      task -= own;
+    }
   });
 }
 

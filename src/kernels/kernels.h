@@ -80,4 +80,11 @@ struct Compute {
 // y = x * w^T, x [rows, w.in], y [rows, w.out], split over output columns.
 void matmul(const Compute& compute, const Weight& w, Rows<const float> x, Rows<float> y);
 
+struct Product {
+  const Weight& w;
+  Rows<float> y;  // [rows, w.out]
+};
+// Several products of the same x [rows, in] in one fork.
+void matmul_all(const Compute& compute, std::span<const Product> products, Rows<const float> x);
+
 }  // namespace kakeya::kernels

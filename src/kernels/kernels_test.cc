@@ -178,6 +178,25 @@ TEST_P(Variant, AProductDoesNotDependOnTheNumberOfThreads) {
   }
 }
 
+TEST_P(Variant, ProductsInOneForkEqualProductsOneByOne) {
+  const std::size_t rows = 5, in = 256;
+  const Matrix a(WeightType::kBf16, 501, in, 13), b(WeightType::kF32, 8, in, 14),
+      c(WeightType::kF16, 300, in, 15);
+  const std::vector<float> x = random_floats(rows * in, 16);
+  base::ThreadPool one(1), three(3);
+  for (base::ThreadPool* pool : {&one, &three}) {
+    std::vector<float> together(rows * (501 + 8 + 300)), alone(together.size());
+    const auto products = [&](std::vector<float>& y) {
+      return std::vector<Product>{{a.weight, {y.data(), rows, 501}},
+                                  {b.weight, {y.data() + rows * 501, rows, 8}},
+                                  {c.weight, {y.data() + rows * 509, rows, 300}}};
+    };
+    matmul_all({&ops(), pool}, products(together), {x.data(), rows, in});
+    for (const Product& p : products(alone)) ops().matmul_range(p.w, {x.data(), rows, in}, p.y, 0, p.w.out);
+    EXPECT_EQ(together, alone);
+  }
+}
+
 TEST_P(Variant, RmsNormMatchesDoublePrecisionAlsoInPlace) {
   for (const std::size_t n : kLengths) {
     if (n == 0) continue;
