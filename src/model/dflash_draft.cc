@@ -143,7 +143,7 @@ Status TransformerDraft::observe_chunk(const Compute& compute, Rows<const float>
   fill_angles(rope_, position, taps.rows, s);
   const Pass pass{config_, kv, s, taps.rows};
   for (std::size_t i = 0; i < config_.layers; ++i) {
-    project_kv(compute, pass, layers_[i], context);
+    project_kv(compute, pass, layers_[i], context, {});
     KAKEYA_TRY(kv.append(compute, i, Rows<const float>{s.k.data(), taps.rows, layers_[i].k.out},
                          Rows<const float>{s.v.data(), taps.rows, layers_[i].v.out}));
   }

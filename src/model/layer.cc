@@ -41,8 +41,8 @@ void add_mlp(const Compute& compute, const LayerWeights& weights, Rows<const flo
              Rows<float> hidden) {
   const std::size_t width = weights.gate.out;
   const Rows<float> gate{scratch.gate.data(), normed.rows, width}, up{scratch.up.data(), normed.rows, width};
-  kernels::matmul(compute, weights.gate, normed, gate);
-  kernels::matmul(compute, weights.up, normed, up);
+  const kernels::Product products[] = {{weights.gate, gate}, {weights.up, up}};
+  kernels::matmul_all(compute, products, normed);
   for_rows(compute, normed.rows, width, [&](std::size_t r) {
     compute.ops->silu_mul(gate.row(r).data(), up.row(r).data(), gate.row(r).data(), width);
   });
@@ -125,11 +125,12 @@ void norm_rows(const Compute& compute, Rows<const float> x, std::span<const floa
   });
 }
 
-void project_kv(const Compute& compute, const Pass& pass, const LayerWeights& weights, Rows<const float> x) {
+void project_kv(const Compute& compute, const Pass& pass, const LayerWeights& weights, Rows<const float> x,
+                Rows<float> q) {
   const Rows<float> k{pass.scratch.k.data(), x.rows, weights.k.out},
       v{pass.scratch.v.data(), x.rows, weights.v.out};
-  kernels::matmul(compute, weights.k, x, k);
-  kernels::matmul(compute, weights.v, x, v);
+  const kernels::Product products[] = {{weights.k, k}, {weights.v, v}, {weights.q, q}};
+  kernels::matmul_all(compute, std::span(products).first(q.rows > 0 ? 3 : 2), x);
   finish_heads_of(compute, pass, k, 0, weights.k_norm);
 }
 
@@ -139,15 +140,15 @@ Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& w
   Scratch& s = pass.scratch;
   const Rows<float> hidden{s.hidden.data(), pass.rows, config.hidden_size};
   const Rows<float> normed{s.normed.data(), pass.rows, config.hidden_size};
+  const std::size_t rows = pass.rows - first_needed;
+  const Rows<float> q{s.q.data(), rows, weights.q.out}, attended{s.attended.data(), rows, weights.q.out};
   norm_rows(compute, hidden, weights.input_norm, config.rms_norm_eps, normed);
-  project_kv(compute, pass, weights, normed);
+  project_kv(compute, pass, weights, normed, first_needed == 0 ? q : Rows<float>{});
   KAKEYA_TRY(pass.kv.append(compute, layer, Rows<const float>{s.k.data(), pass.rows, weights.k.out},
                             Rows<const float>{s.v.data(), pass.rows, weights.v.out}));
-  const std::size_t rows = pass.rows - first_needed;
   if (rows == 0) return {};
 
-  const Rows<float> q{s.q.data(), rows, weights.q.out}, attended{s.attended.data(), rows, weights.q.out};
-  kernels::matmul(compute, weights.q, normed.sub(first_needed, rows), q);
+  if (first_needed > 0) kernels::matmul(compute, weights.q, normed.sub(first_needed, rows), q);
   finish_heads_of(compute, pass, q, first_needed, weights.q_norm);
   const bool sliding = !config.sliding.empty() && config.sliding[layer];
   const std::span<const kv::Visible> visible{sliding ? s.sliding : s.full};

@@ -40,8 +40,9 @@ void norm_rows(const Compute& compute, Rows<const float> x, std::span<const floa
                Rows<float> out);
 
 // scratch.k, scratch.v [rows, kv_heads * head_dim] from x [rows, hidden]: projections, k_norm, RoPE by
-// scratch.cos/sin.
-void project_kv(const Compute& compute, const Pass& pass, const LayerWeights& weights, Rows<const float> x);
+// scratch.cos/sin. q, when it has rows, gets its bare projection in the same fork.
+void project_kv(const Compute& compute, const Pass& pass, const LayerWeights& weights, Rows<const float> x,
+                Rows<float> q);
 
 // hidden += attention(norm(hidden)); hidden += mlp(norm(hidden)). K and V of all rows are appended to the
 // cache; rows before `first_needed` get no attention and no MLP, so their hidden state is not updated.
