@@ -32,6 +32,9 @@ struct RowFormat {
   std::array<std::uint32_t, 4> mask{};
   std::size_t code_bytes = 0;  // of a row, headers not counted
 
+  // Of field j.
+  int bits(std::size_t j) const { return (j == 3 ? group_bits : shift[j + 1]) - shift[j]; }
+
   // Where vectors find the fields of 4 consecutive groups, which start and end on byte boundaries: the first
   // byte of a group, then per field the 4 bytes (counted from there) that hold it and the shift within.
   struct Plan {

@@ -23,6 +23,15 @@ inline constexpr float kRound = 0x1.8p23f;
 inline constexpr float kToBits = 0x1p23f;
 inline constexpr std::int32_t kMantissa = 0x7fffff;
 
+template <std::size_t K, class V>
+HWY_INLINE V largest_magnitude(const V* v) {
+  if constexpr (K == 1) {
+    return hn::Abs(*v);
+  } else {
+    return hn::Max(largest_magnitude<K / 2>(v), largest_magnitude<K / 2>(v + K / 2));
+  }
+}
+
 // Nearest integer vectors with an even sum of K coordinates. t holds no negative zero.
 template <std::size_t K, std::size_t N>
 HWY_INLINE void nearest_even_sum(const FloatVec<N>* t, FloatVec<N>* f) {
@@ -31,16 +40,17 @@ HWY_INLINE void nearest_even_sum(const FloatVec<N>* t, FloatVec<N>* f) {
   const auto round = hn::Set(d, kRound);
   FloatVec<N> error[K];
   FloatVec<N> parity = hn::Zero(d);
-  FloatVec<N> worst = hn::Zero(d);
+  KAKEYA_UNROLL
   for (std::size_t i = 0; i < K; ++i) {
     const auto bits = hn::Add(t[i], round);
     parity = hn::Xor(parity, bits);
     f[i] = hn::Sub(bits, round);
     error[i] = hn::Sub(t[i], f[i]);
-    worst = hn::Max(worst, hn::Abs(error[i]));
   }
+  const auto worst = largest_magnitude<K>(error);
   // The first coordinate with the largest error moves towards t; a zero error counts as positive.
   auto open = hn::RebindMask(d, hn::TestBit(hn::BitCast(di, parity), hn::Set(di, 1)));
+  KAKEYA_UNROLL
   for (std::size_t i = 0; i < K; ++i) {
     const auto move = hn::And(open, hn::Eq(hn::Abs(error[i]), worst));
     open = hn::AndNot(move, open);
@@ -49,12 +59,14 @@ HWY_INLINE void nearest_even_sum(const FloatVec<N>* t, FloatVec<N>* f) {
   }
 }
 
-// Sum of (t - p)^2 in index order.
-template <std::size_t N>
-HWY_INLINE FloatVec<N> squared_distance(const FloatVec<N>* t, const FloatVec<N>* p, FloatVec<N> offset) {
+// Sum of (t - p)^2 in index order, p being k or, in the half coset, k + 1/2.
+template <bool kHalf, std::size_t N>
+HWY_INLINE FloatVec<N> squared_distance(const FloatVec<N>* t, const FloatVec<N>* k) {
+  const auto half = hn::Set(Floats<N>(), 0.5f);
   FloatVec<N> sum = hn::Zero(Floats<N>());
+  KAKEYA_UNROLL
   for (std::size_t i = 0; i < 8; ++i) {
-    const auto error = hn::Sub(t[i], hn::Add(p[i], offset));
+    const auto error = hn::Sub(t[i], kHalf ? hn::Add(k[i], half) : k[i]);
     const auto square = hn::Mul(error, error);
     sum = i == 0 ? square : hn::Add(sum, square);
   }
@@ -75,18 +87,19 @@ HWY_INLINE auto nearest_group(const FloatVec<N>* t, FloatVec<N>* k) {
     FloatVec<N> shifted[8];
     FloatVec<N> other[8];
     nearest_even_sum<8, N>(t, k);
+    KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) shifted[i] = hn::Sub(t[i], half);
     nearest_even_sum<8, N>(shifted, other);
-    const auto take_other =
-        hn::Lt(squared_distance<N>(t, other, half), squared_distance<N>(t, k, hn::Zero(d)));
+    const auto take_other = hn::Lt(squared_distance<true, N>(t, other), squared_distance<false, N>(t, k));
+    KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) k[i] = hn::IfThenElse(take_other, other[i], k[i]);
     return hn::IfThenElseZero(hn::RebindMask(di, take_other), hn::Set(di, 1));
   }
 }
 
 // The four fields of a group: digit + radix * next digit. Exact in fp32: below 2^18.
-template <Kind kKind, std::size_t N, class VI>
-HWY_INLINE void fields_of(const RowFormat& format, const FloatVec<N>* k, VI coset, VI* field) {
+template <Kind kKind, std::size_t N, class VI, class VU>
+HWY_INLINE void fields_of(const RowFormat& format, const FloatVec<N>* k, VI coset, VU* field) {
   const Floats<N> d;
   const hn::RebindToSigned<Floats<N>> di;
   const auto bias = static_cast<float>(format.q + 1);
@@ -94,6 +107,7 @@ HWY_INLINE void fields_of(const RowFormat& format, const FloatVec<N>* k, VI cose
   const auto last_bits = hn::Set(d, bias + kToBits);
   const auto pair_bits = hn::Set(d, bias * static_cast<float>(format.radix + 1) + kToBits);
   const auto mantissa = hn::Set(di, kMantissa);
+  KAKEYA_UNROLL
   for (std::size_t j = 0; j < 4; ++j) {
     const bool last = j == 3 || (kKind == Kind::kD4 && j == 1);
     auto high = k[2 * j + 1];
@@ -107,7 +121,7 @@ HWY_INLINE void fields_of(const RowFormat& format, const FloatVec<N>* k, VI cose
       high = hn::ConvertTo(d, digit);
     }
     const auto value = hn::Add(hn::MulAdd(high, radix, k[2 * j]), last ? last_bits : pair_bits);
-    field[j] = hn::And(hn::BitCast(di, value), mantissa);
+    field[j] = hn::BitCast(hn::DFromV<VU>(), hn::And(hn::BitCast(di, value), mantissa));
   }
 }
 
@@ -126,7 +140,11 @@ class BitWriter {
     bits_ = (code >> 1) >> (bits - fill_ - 1);
   }
   // The whole bytes that are left.
-  HWY_INLINE void finish() { std::memcpy(out_, &bits_, static_cast<std::size_t>(fill_) / 8); }
+  HWY_INLINE void finish() {
+    for (; fill_ > 0; fill_ -= 8, bits_ >>= 8) *out_++ = static_cast<std::uint8_t>(bits_);
+  }
+  // The same in one store that may reach 8 bytes past them.
+  HWY_INLINE void finish_fast() { std::memcpy(out_, &bits_, 8); }
 
  private:
   std::uint8_t* out_;
@@ -134,54 +152,145 @@ class BitWriter {
   int fill_ = 0;
 };
 
+// Packs the groups of a row in order, N at a time: append, append, ..., finish.
+// Four groups end on a byte boundary for either lattice, two for E8.
+template <Kind kKind, std::size_t N>
+class GroupWriter {
+ public:
+  using Fields = hn::Vec<hn::FixedTag<std::uint32_t, N>>;
+
+  GroupWriter(const RowFormat& format, std::uint8_t* codes)
+      : format_(format), out_(codes), end_(codes + format.code_bytes) {}
+
+  HWY_INLINE void append(const Fields* field) {
+    const hn::FixedTag<std::uint32_t, N> du;
+    if (format_.field_bits > 16) {
+      HWY_ALIGN std::uint32_t wide[4][N];
+      KAKEYA_UNROLL
+      for (std::size_t j = 0; j < 4; ++j) hn::Store(field[j], du, wide[j]);
+      for (std::size_t g = 0; g < N; g += 4) {
+        write_four([&](BitWriter& writer) {
+          for (std::size_t i = g; i < g + 4; ++i) {
+            for (std::size_t j = 0; j < 4; ++j) writer.append(wide[j][i], format_.bits(j));
+          }
+        });
+      }
+      return;
+    }
+    const auto low = hn::Or(field[0], hn::ShiftLeftSame(field[1], format_.shift[1]));
+    const auto high = hn::Or(field[2], hn::ShiftLeftSame(field[3], format_.field_bits));
+    const hn::FixedTag<std::uint32_t, N / 2> dh;
+    join(hn::LowerHalf(dh, low), hn::LowerHalf(dh, high));
+    join(hn::UpperHalf(dh, low), hn::UpperHalf(dh, high));
+  }
+
+ private:
+  // N / 2 groups whose bits stand in two words each.
+  HWY_INLINE void join(hn::Vec<hn::FixedTag<std::uint32_t, N / 2>> low,
+                       hn::Vec<hn::FixedTag<std::uint32_t, N / 2>> high) {
+    const hn::FixedTag<std::uint64_t, N / 2> d;
+    const auto code =
+        hn::Or(hn::PromoteTo(d, low), hn::ShiftLeftSame(hn::PromoteTo(d, high), format_.shift[2]));
+    if constexpr (kKind == Kind::kE8) {
+      store_pairs<N / 2>(merge_pairs(code));
+    } else {
+      hn::Store(code, d, codes_ + held_);
+      held_ += N / 2;
+      if (held_ < 4) return;
+      for (std::size_t g = 0; g < held_; g += 4) {
+        write_four([&](BitWriter& writer) {
+          for (std::size_t i = g; i < g + 4; ++i) writer.append(codes_[i], format_.group_bits);
+        });
+      }
+      held_ = 0;
+    }
+  }
+
+  // Two groups of 64-bit lanes to one bit string of 128 bits.
+  template <class V>
+  HWY_INLINE V merge_pairs(V code) const {
+    const int bits = format_.group_bits;
+    if (bits == 64) return code;
+    const hn::DFromV<V> d;
+    const auto even = hn::OddEven(hn::Zero(d), hn::Set(d, ~std::uint64_t{0}));
+    const auto down = hn::OddEven(hn::Set(d, static_cast<std::uint64_t>(64 - bits)), hn::Zero(d));
+    const auto next = hn::And(hn::ShiftLeftSame(hn::Shuffle01(code), bits), even);
+    return hn::Or(hn::Shr(code, down), next);
+  }
+
+  template <std::size_t M, class V>
+  HWY_INLINE void store_pairs(V pairs) {
+    if constexpr (M > 2) {
+      const hn::FixedTag<std::uint64_t, M / 2> half;
+      store_pairs<M / 2>(hn::LowerHalf(half, pairs));
+      store_pairs<M / 2>(hn::UpperHalf(half, pairs));
+    } else {
+      const hn::FixedTag<std::uint8_t, 16> bytes;
+      const auto count = static_cast<std::size_t>(format_.field_bits);
+      if (static_cast<std::size_t>(end_ - out_) >= 16) {
+        hn::StoreU(hn::BitCast(bytes, pairs), bytes, out_);
+      } else {
+        HWY_ALIGN std::uint8_t exact[16];
+        hn::Store(hn::BitCast(bytes, pairs), bytes, exact);
+        const std::size_t piece = count >= 8 ? 8 : 4;  // two pieces that overlap: count is 6 to 16
+        for (const std::size_t at : {std::size_t{0}, count - piece}) {
+          if (piece == 8) {
+            std::memcpy(out_ + at, exact + at, 8);
+          } else {
+            std::memcpy(out_ + at, exact + at, 4);
+          }
+        }
+      }
+      out_ += count;
+    }
+  }
+
+  template <class F>
+  HWY_INLINE void write_four(F&& append_all) {
+    BitWriter writer(out_);
+    append_all(writer);
+    out_ += format_.group_bits / 2;
+    if (out_ < end_) {
+      writer.finish_fast();
+    } else {
+      writer.finish();
+    }
+  }
+
+  const RowFormat& format_;
+  std::uint8_t* out_;
+  std::uint8_t* end_;
+  HWY_ALIGN std::uint64_t codes_[HWY_MAX(N / 2, 4)];
+  std::size_t held_ = 0;
+};
+
 template <Kind kKind, std::size_t N>
 HWY_INLINE bool quantize_by(const RowFormat& format, const float* y, float step, std::uint8_t* codes) {
   const Floats<N> d;
-  const hn::RebindToSigned<Floats<N>> di;
-  HWY_ALIGN std::int32_t fields[4][kMaxDim / kGroup];
-  const auto steps = hn::Set(d, step);
+  const hn::RebindToUnsigned<Floats<N>> du;
+  const Divider<N> steps(step);
+  GroupWriter<kKind, N> writer(format, codes);
   auto least = hn::Zero(d);
   auto most = hn::Zero(d);
-  const bool joined = format.field_bits <= 16;  // two fields fit 32 bits
   for (std::size_t g = 0; g < format.groups; g += N) {
     FloatVec<N> t[8];
     FloatVec<N> k[8];
-    for (std::size_t i = 0; i < 8; ++i) {
-      // + 0 makes -0 positive.
-      t[i] = hn::Add(hn::Div(hn::LoadU(d, y + i * format.groups + g), steps), hn::Zero(d));
-    }
+    KAKEYA_UNROLL
+    for (std::size_t i = 0; i < 8; ++i) t[i] = hn::LoadU(d, y + i * format.groups + g);
+    steps.divide(t);
     const auto coset = nearest_group<kKind, N>(t, k);
+    KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) {
       least = hn::Min(least, k[i]);
       most = hn::Max(most, k[i]);
     }
-    hn::Vec<decltype(di)> field[4];
+    hn::Vec<decltype(du)> field[4];
     fields_of<kKind, N>(format, k, coset, field);
-    if (joined) {
-      hn::Store(hn::Or(field[0], hn::ShiftLeftSame(field[1], format.shift[1])), di, fields[0] + g);
-      hn::Store(hn::Or(field[2], hn::ShiftLeftSame(field[3], format.field_bits)), di, fields[1] + g);
-    } else {
-      for (std::size_t j = 0; j < 4; ++j) hn::Store(field[j], di, fields[j] + g);
-    }
+    writer.append(field);
   }
   const auto q = static_cast<float>(format.q);
-  if (fold_max<N>(most) > q || -fold_max<N>(hn::Neg(least)) < -(q + 1)) return false;
-  BitWriter writer(codes);
-  if (joined) {
-    for (std::size_t g = 0; g < format.groups; ++g) {
-      const std::uint64_t high = static_cast<std::uint32_t>(fields[1][g]);
-      writer.append(static_cast<std::uint32_t>(fields[0][g]) | high << format.shift[2], format.group_bits);
-    }
-  } else {
-    for (std::size_t g = 0; g < format.groups; ++g) {
-      for (std::size_t j = 0; j < 4; ++j) {
-        const int end = j == 3 ? format.group_bits : format.shift[j + 1];
-        writer.append(static_cast<std::uint32_t>(fields[j][g]), end - format.shift[j]);
-      }
-    }
-  }
-  writer.finish();
-  return true;
+  const auto fits = hn::And(hn::Le(most, hn::Set(d, q)), hn::Ge(least, hn::Set(d, -q - 1.0f)));
+  return hn::AllTrue(d, fits);
 }
 
 }  // namespace HWY_NAMESPACE

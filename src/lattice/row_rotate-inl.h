@@ -6,11 +6,15 @@
 #else
 #define KAKEYA_LATTICE_ROW_ROTATE_INL_H_
 #endif
+#undef KAKEYA_UNROLL
 
 #include <algorithm>
 #include <cmath>
 
 #include "lattice/row_internal.h"
+
+// Full unrolling keeps arrays of vectors in registers.
+#define KAKEYA_UNROLL HWY_UNROLL(8)
 
 HWY_BEFORE_NAMESPACE();
 namespace kakeya::lattice {
@@ -43,22 +47,69 @@ HWY_INLINE float fold_max(FloatVec<N> v) {
   }
 }
 
+// Quotients by one divisor, correctly rounded. With fused multiply-add: the reciprocal, then two exact
+// remainders (P. Markstein, IBM J. Res. Dev. 34, 1990), a quarter of the divider's time. That holds while no
+// remainder underflows, so for dividends of at least `least`.
+template <std::size_t N>
+class Divider {
+ public:
+  explicit HWY_INLINE Divider(float divisor)
+      : least(0x1p-90f * std::max(divisor, 1.0f)),
+        divisor_(hn::Set(Floats<N>(), divisor)),
+        reciprocal_(hn::Set(Floats<N>(), 1.0f / divisor)) {}
+
+  HWY_INLINE FloatVec<N> any(FloatVec<N> a) const { return hn::Div(a, divisor_); }
+  HWY_INLINE FloatVec<N> normal(FloatVec<N> a) const {
+#if HWY_ARCH_X86 && HWY_NATIVE_FMA
+    auto q = hn::Mul(a, reciprocal_);
+    q = hn::MulAdd(hn::NegMulAdd(q, divisor_, a), reciprocal_, q);
+    return hn::MulAdd(hn::NegMulAdd(q, divisor_, a), reciprocal_, q);
+#else
+    return any(a);
+#endif
+  }
+  // All 8 vectors in place; zero quotients are +0.
+  HWY_INLINE void divide(FloatVec<N>* v) const {
+    auto smallest = hn::Abs(v[0]);
+    KAKEYA_UNROLL
+    for (std::size_t i = 1; i < 8; ++i) smallest = hn::Min(smallest, hn::Abs(v[i]));
+    if (HWY_LIKELY(hn::AllTrue(Floats<N>(), hn::Ge(smallest, hn::Set(Floats<N>(), least))))) {
+      KAKEYA_UNROLL
+      for (std::size_t i = 0; i < 8; ++i) v[i] = normal(v[i]);
+    } else {
+      KAKEYA_UNROLL
+      for (std::size_t i = 0; i < 8; ++i) v[i] = hn::Add(any(v[i]), hn::Zero(Floats<N>()));
+    }
+  }
+
+ private:
+  float least;
+  FloatVec<N> divisor_, reciprocal_;
+};
+
 template <std::size_t N>
 HWY_INLINE float sum_of_squares(const float* x, std::size_t dim) {
   const Floats<N> d;
-  constexpr std::size_t kSums = 16 / N;
+  constexpr std::size_t kSums = kNormSums / N;
   FloatVec<N> sums[kSums];
-  for (auto& sum : sums) sum = hn::Zero(d);
-  for (std::size_t i = 0; i < dim; i += 16) {
+  KAKEYA_UNROLL
+  for (std::size_t j = 0; j < kSums; ++j) sums[j] = hn::Zero(d);
+  for (std::size_t i = 0; i < dim; i += kNormSums) {
+    KAKEYA_UNROLL
     for (std::size_t j = 0; j < kSums; ++j) {
       const auto v = hn::LoadU(d, x + i + j * N);
       sums[j] = hn::Add(sums[j], hn::Mul(v, v));
     }
   }
-  for (std::size_t half = kSums / 2; half >= 1; half /= 2) {
-    for (std::size_t j = 0; j < half; ++j) sums[j] = hn::Add(sums[j], sums[j + half]);
+  if constexpr (kSums == 8) {
+    KAKEYA_UNROLL
+    for (std::size_t j = 0; j < 4; ++j) sums[j] = hn::Add(sums[j], sums[j + 4]);
   }
-  return fold_sum<N>(sums[0]);
+  if constexpr (kSums >= 4) {
+    sums[0] = hn::Add(sums[0], sums[2]);
+    sums[1] = hn::Add(sums[1], sums[3]);
+  }
+  return fold_sum<N>(hn::Add(sums[0], sums[1]));
 }
 
 template <class V>
@@ -66,6 +117,16 @@ HWY_INLINE void butterfly(V& a, V& b) {
   const V sum = hn::Add(a, b);
   b = hn::Sub(a, b);
   a = sum;
+}
+
+// Butterflies between the vectors i and i + kHalf of eight.
+template <std::size_t kHalf, class V>
+HWY_INLINE void butterflies(V* v) {
+  KAKEYA_UNROLL
+  for (std::size_t p = 0; p < 4; ++p) {
+    const std::size_t i = p / kHalf * 2 * kHalf + p % kHalf;
+    butterfly(v[i], v[i + kHalf]);
+  }
 }
 
 // Splits neighbours: even lanes of (v0, v1) and odd lanes, then the butterfly between them.
@@ -80,13 +141,12 @@ HWY_INLINE void split_butterfly(FloatVec<N> v0, FloatVec<N> v1, FloatVec<N>& eve
 // 4N ... 8 before and 1, 2, 4 on the way.
 template <std::size_t N>
 HWY_INLINE void rotate_chunk(FloatVec<N>* v) {
-  for (std::size_t half = 4; half >= 1 && half * N >= kGroup; half /= 2) {
-    for (std::size_t base = 0; base < 8; base += 2 * half) {
-      for (std::size_t i = base; i < base + half; ++i) butterfly(v[i], v[i + half]);
-    }
-  }
-  if constexpr (N == 16) {
+  butterflies<4>(v);
+  butterflies<2>(v);
+  if constexpr (N >= kGroup) butterflies<1>(v);
+  if constexpr (N > kGroup) {
     const Floats<N / 2> half;
+    KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) {
       auto low = hn::LowerHalf(half, v[i]);
       auto high = hn::UpperHalf(half, v[i]);
@@ -96,17 +156,47 @@ HWY_INLINE void rotate_chunk(FloatVec<N>* v) {
   }
   FloatVec<N> a[8];
   FloatVec<N> b[8];
+  KAKEYA_UNROLL
   for (std::size_t j = 0; j < 4; ++j) split_butterfly<N>(v[2 * j], v[2 * j + 1], a[j], a[4 + j]);
-  for (std::size_t j = 0; j < 4; ++j) {
-    // a[0..3]: bit 0 of the coordinate is 0; a[4..7]: it is 1. b[c * 2 + half], c = 2 bits of the coordinate.
-    const std::size_t bit0 = j / 2;
-    split_butterfly<N>(a[4 * bit0 + 2 * (j % 2)], a[4 * bit0 + 2 * (j % 2) + 1], b[2 * bit0 + j % 2],
-                       b[4 + 2 * bit0 + j % 2]);
+  // a[0..3]: bit 0 of the coordinate is 0; a[4..7]: it is 1.
+  KAKEYA_UNROLL
+  for (std::size_t j = 0; j < 4; ++j) split_butterfly<N>(a[2 * j], a[2 * j + 1], b[j], b[4 + j]);
+  // b[4 * bit 1 + 2 * bit 0 + half].
+  KAKEYA_UNROLL
+  for (std::size_t bits = 0; bits < 4; ++bits) {
+    const std::size_t c = bits / 2 * 2 + bits % 2;
+    split_butterfly<N>(b[4 * (bits / 2) + 2 * (bits % 2)], b[4 * (bits / 2) + 2 * (bits % 2) + 1], v[c],
+                       v[4 + c]);
   }
-  for (std::size_t c = 0; c < 4; ++c) split_butterfly<N>(b[2 * c], b[2 * c + 1], v[c], v[4 + c]);
 }
 
+// u = x / norm with the butterflies of strides dim / 2 ... 8N.
 template <std::size_t N>
+HWY_INLINE void divide_and_narrow(const float* x, std::size_t dim, const Divider<N>& norm, float* u) {
+  const Floats<N> d;
+  constexpr std::size_t kChunk = 8 * N;
+  for (std::size_t first = 0; first < dim; first += kChunk) {
+    FloatVec<N> v[8];
+    KAKEYA_UNROLL
+    for (std::size_t i = 0; i < 8; ++i) v[i] = hn::LoadU(d, x + first + i * N);
+    norm.divide(v);
+    KAKEYA_UNROLL
+    for (std::size_t i = 0; i < 8; ++i) hn::Store(v[i], d, u + first + i * N);
+  }
+  for (std::size_t half = dim / 2; half >= kChunk; half /= 2) {
+    for (std::size_t base = 0; base < dim; base += 2 * half) {
+      for (std::size_t i = base; i < base + half; i += N) {
+        auto a = hn::Load(d, u + i);
+        auto b = hn::Load(d, u + i + half);
+        butterfly(a, b);
+        hn::Store(a, d, u + i);
+        hn::Store(b, d, u + i + half);
+      }
+    }
+  }
+}
+
+template <std::size_t N, bool kOneChunk>
 HWY_INLINE Rotated rotate_by(const float* x, std::size_t dim, float* y) {
   const Floats<N> d;
   constexpr std::size_t kChunk = 8 * N;
@@ -115,36 +205,28 @@ HWY_INLINE Rotated rotate_by(const float* x, std::size_t dim, float* y) {
   out.finite = std::isfinite(sum);
   if (!out.finite) return out;
   out.norm = std::max(std::sqrt(sum), kEpsilon);
-  const auto norm = hn::Set(d, out.norm);
+  const Divider<N> norm(out.norm);
+  HWY_ALIGN float u[kOneChunk ? 1 : kMaxDim];
+  if constexpr (!kOneChunk) divide_and_narrow<N>(x, dim, norm, u);
   const auto scale = hn::Set(d, rotation_scale(dim));
-  HWY_ALIGN float u[kMaxDim];
-  if (dim != kChunk) {
-    for (std::size_t i = 0; i < dim; i += N) hn::Store(hn::Div(hn::LoadU(d, x + i), norm), d, u + i);
-    for (std::size_t half = dim / 2; half >= kChunk; half /= 2) {
-      for (std::size_t base = 0; base < dim; base += 2 * half) {
-        for (std::size_t i = base; i < base + half; i += N) {
-          auto a = hn::Load(d, u + i);
-          auto b = hn::Load(d, u + i + half);
-          butterfly(a, b);
-          hn::Store(a, d, u + i);
-          hn::Store(b, d, u + i + half);
-        }
-      }
-    }
-  }
   auto peak = hn::Zero(d);
-  const std::size_t groups = dim / kGroup;
-  for (std::size_t first = 0; first < dim; first += kChunk) {
+  const std::size_t groups = kOneChunk ? N : dim / kGroup;
+  for (std::size_t chunk = 0; chunk < (kOneChunk ? 1 : dim / kChunk); ++chunk) {
     FloatVec<N> v[8];
+    KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) {
-      v[i] = dim == kChunk ? hn::Div(hn::LoadU(d, x + i * N), norm) : hn::Load(d, u + first + i * N);
+      v[i] = kOneChunk ? hn::LoadU(d, x + i * N) : hn::Load(d, u + chunk * kChunk + i * N);
     }
+    if constexpr (kOneChunk) norm.divide(v);
     rotate_chunk<N>(v);
+    KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) {
       v[i] = hn::Mul(v[i], scale);
-      peak = hn::Max(peak, hn::Abs(v[i]));
-      hn::StoreU(v[i], d, y + i * groups + first / kGroup);
+      hn::StoreU(v[i], d, y + i * groups + chunk * N);
     }
+    const auto peak0 = hn::Max(hn::Max(hn::Abs(v[0]), hn::Abs(v[1])), hn::Max(hn::Abs(v[2]), hn::Abs(v[3])));
+    const auto peak1 = hn::Max(hn::Max(hn::Abs(v[4]), hn::Abs(v[5])), hn::Max(hn::Abs(v[6]), hn::Abs(v[7])));
+    peak = hn::Max(peak, hn::Max(peak0, peak1));
   }
   out.peak = std::max(out.peak, fold_max<N>(peak));
   return out;

@@ -10,11 +10,10 @@
 namespace kakeya::lattice {
 namespace {
 
-// Sixteen running sums, folded in halves: the order every vector width up to 16 can follow.
 float sum_of_squares(const float* x, std::size_t dim) {
-  float sums[16] = {};
-  for (std::size_t i = 0; i < dim; ++i) sums[i % 16] += x[i] * x[i];
-  for (std::size_t half = 8; half >= 1; half /= 2) {
+  float sums[kNormSums] = {};
+  for (std::size_t i = 0; i < dim; ++i) sums[i % kNormSums] += x[i] * x[i];
+  for (std::size_t half = kNormSums / 2; half >= 1; half /= 2) {
     for (std::size_t i = 0; i < half; ++i) sums[i] += sums[i + half];
   }
   return sums[0];
@@ -120,10 +119,6 @@ void unpack(const RowFormat& format, const std::uint8_t* codes, std::size_t stri
 }
 
 }  // namespace
-
-float rotation_scale(std::size_t dim) {
-  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
-}
 
 void row_points(const RowFormat& format, const float* y, float step, std::int16_t* doubled) {
   const std::size_t block = block_size(format.kind);

@@ -25,7 +25,9 @@ inline constexpr std::size_t kLanes = HWY_MIN(HWY_MAX_BYTES / 4, 16);
 inline constexpr std::size_t kFewLanes = HWY_MIN(kLanes, 8);
 
 Rotated rotate(const float* x, std::size_t dim, float* y) {
-  return dim == 64 ? rotate_by<kFewLanes>(x, dim, y) : rotate_by<kLanes>(x, dim, y);
+  if (dim == 8 * kLanes) return rotate_by<kLanes, true>(x, dim, y);
+  if (dim == 8 * kFewLanes) return rotate_by<kFewLanes, true>(x, dim, y);
+  return rotate_by<kLanes, false>(x, dim, y);
 }
 
 bool quantize(const RowFormat& format, const float* y, float step, std::uint8_t* codes) {

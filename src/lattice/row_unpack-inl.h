@@ -59,6 +59,7 @@ class Unpacker {
     constexpr std::size_t kGroups = N / 4;
     const auto sign = hn::BitCast(Floats<N>(), hn::Set(Words<N>(), negate));
     for (std::size_t g = 0; g < format_.groups; g += 4) {
+      KAKEYA_UNROLL
       for (std::size_t j = 0; j < 4; j += kGroups) {
         const auto bytes = load_groups<N>(codes, format_.plan.offset.data() + j);
         const auto order = hn::Load(Words<N>(), format_.plan.bytes.data() + 4 * j);
