@@ -101,7 +101,9 @@ struct Bar {
 };
 
 std::string bar_chart(const std::vector<Bar>& bars, const std::string& label, const std::string& axis_name) {
-  const double left = 74, right = 96, row = 34, top = 8;
+  const double left = 74, right = 104, top = 8;
+  const double row =
+      std::clamp(252.0 / static_cast<double>(std::max<std::size_t>(1, bars.size())), 22.0, 44.0);
   const double height = top + row * static_cast<double>(bars.size()) + 30;
   double most = 0;
   for (const Bar& bar : bars) most = std::max(most, bar.value);
@@ -111,7 +113,7 @@ std::string bar_chart(const std::vector<Bar>& bars, const std::string& label, co
   for (const Bar& bar : bars) {
     svg.text(left - 8, y + row / 2 + 4, bar.name, "label", "end");
     svg.open_series(bar.series);
-    svg.rect(left, y + 6, x.at(bar.value) - left, row - 12, "bar");
+    svg.rect(left, y + 0.17 * row, x.at(bar.value) - left, 0.66 * row, "bar");
     svg.close_series();
     svg.text(x.at(bar.value) + 6, y + row / 2 + 4, bar.value_text, "tick");
     y += row;
@@ -138,7 +140,7 @@ std::string drop_chart(const Run& run) {
     high = std::max(
         {high, finite_or(cell.comparison.drop_pp.high, 0), cell.comparison.margin_pp.value_or(0) * 1.15});
   }
-  const double left = 136, row = 30, top = 26;
+  const double left = 136, row = 31, top = 26;
   const double bottom = top + row * static_cast<double>(rows.size());
   Svg svg(kWidth, bottom + 44, "Drop of acceptance rate against bf16 with 95 % intervals and margins");
   const double pad = 0.04 * (high - low);
@@ -146,7 +148,7 @@ std::string drop_chart(const Run& run) {
   for (const double tick : nice_ticks(low, high, 6))
     svg.line(f.x.at(tick), top, f.x.at(tick), bottom, "grid");
   draw_x_axis(svg, f, nice_ticks(low, high, 6),
-              "drop of acceptance rate, percentage points (right is worse)");
+              "drop in acceptance rate, pp (right is worse)");
   double y = top;
   std::string previous;
   for (const Cell* cell : rows) {
@@ -227,8 +229,8 @@ std::string position_chart(const Run& run, const std::vector<const Cell*>& cells
   for (const Cell* cell : cells)
     positions = std::max(positions, cell->metrics.acceptance().per_position.size());
   Svg svg(kWidth, 300, "Share of cycles in which each draft position stood");
-  const double used = draw_legend(svg, run, cells, 52, 14);
-  const Frame f{{1, static_cast<double>(positions), 60, kWidth - 20, false}, {0, 100, 250, 4 + used, false}};
+  const double used = draw_legend(svg, run, cells, 52, 12);
+  const Frame f{{1, static_cast<double>(positions), 60, kWidth - 20, false}, {0, 100, 250, 14 + used, false}};
   draw_y_axis(svg, f, {0, 20, 40, 60, 80, 100}, "cycles in which it stood", "%");
   std::vector<double> ticks;
   for (std::size_t i = 1; i <= positions; ++i) ticks.push_back(static_cast<double>(i));
@@ -279,7 +281,9 @@ std::string histogram_chart(const Run& run, const std::vector<const Cell*>& cell
     svg.close_series();
     if (baseline != nullptr && cells[p] != baseline) {
       for (std::size_t l = 1; l < lengths; ++l) {
-        const double level = y.at(share_of(baseline->metrics.acceptance(), l));
+        const double share = share_of(baseline->metrics.acceptance(), l);
+        if (share == 0) continue;
+        const double level = y.at(share);
         svg.line(x.at(static_cast<double>(l)) - 0.5 * bar, level, x.at(static_cast<double>(l)) + 0.5 * bar,
                  level, "outline");
       }

@@ -92,33 +92,56 @@ std::string verdicts(const Run& run) {
     if (channel != "bf16") text += card(run, channel);
   }
   text += "</div>\n<div class=\"grid\">\n";
-  text += figure_block("What each channel costs, and what it may cost (shaded: within the margin)",
+  text += figure_block("Cost of each channel (shaded: within its margin)",
                        drop_chart(run));
   text += figure_block("Memory", memory_chart(run));
   return text + "</div>\n";
 }
 
 std::string acceptance_row(const Cell& cell) {
-  const CellMetrics& m = cell.metrics;
-  const Acceptance& a = m.acceptance();
+  const Acceptance& a = cell.metrics.acceptance();
   const Comparison& c = cell.comparison;
   const bool baseline = c.verdict == Verdict::kBaseline;
-  const bool graded = m.correctness && m.correctness->n > 0;
   return fmt::format(
-      "<tr><td>{}</td><td class=\"num\">{:.0f}</td><td class=\"num\">{}</td><td class=\"num\">{}</td><td "
-      "class=\"num\">{} "
-      "%</td><td class=\"num\">{}</td><td class=\"num\">{}</td><td>{}</td><td class=\"num\">{}</td><td "
-      "class=\"num\">{}</td><td class=\"num\">{}</td><td>{}</td><td class=\"num\">{}</td><td "
-      "class=\"num\">{}</td><td "
-      "class=\"num\">{}</td></tr>\n",
+      "<tr><td>{}</td><td class=\"num\">{:.0f}</td><td class=\"num\">{}</td><td class=\"num\">{}</td>"
+      "<td class=\"num\">{} %</td><td class=\"num\">{}</td><td class=\"num\">{}</td><td>{}</td></tr>\n",
       escape_markup(cell.channel.name), cell.channel.bits_allocated, range(a.mean, 2), figure(a.pooled, 2),
       figure(100 * a.rate.estimate, 1), baseline ? "" : range(c.drop_pp, 2),
-      c.margin_pp ? fmt::format("{:g}", *c.margin_pp) : "", badge(c.verdict),
-      m.agreement ? figure(100 * m.agreement->top1.estimate, 2) + " %" : "–",
+      c.margin_pp ? fmt::format("{:g}", *c.margin_pp) : "", badge(c.verdict));
+}
+
+std::string fidelity_row(const Cell& cell) {
+  const CellMetrics& m = cell.metrics;
+  const bool graded = m.correctness && m.correctness->n > 0;
+  return fmt::format(
+      "<tr><td>{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td><td>{}</td>"
+      "<td class=\"num\">{}</td><td class=\"num\">{}</td><td class=\"num\">{}</td></tr>\n",
+      escape_markup(cell.channel.name), m.agreement ? range(m.agreement->top1, 2, 100) + " %" : "–",
       m.agreement ? figure(m.agreement->kl_per_token.estimate, 5) : "–",
       m.agreement ? range(m.agreement->delta_nll, 5) : "–", cell.fidelity ? badge(cell.fidelity->grade) : "–",
       graded ? fmt::format("{}/{}", m.correctness->right, m.correctness->n) : "–",
       m.tps ? figure(m.tps->mean, 1) : "–", m.ttft_ms ? figure(m.ttft_ms->mean, 1) : "–");
+}
+
+std::string table_head(const char* title, const std::vector<std::string>& columns) {
+  std::string text = fmt::format("<h3>{}</h3>\n<div class=\"scroll\"><table>\n<tr>", title);
+  for (const std::string& column : columns) {
+    const bool words = column == "channel" || column == "verdict";
+    text += fmt::format("<th{}>{}</th>", words ? "" : " class=\"num\"", column);
+  }
+  return text + "</tr>\n";
+}
+
+std::string tables(const std::vector<const Cell*>& cells) {
+  std::string text = table_head("Acceptance", {"channel", "bits a vector", "tau, mean", "tau, pooled",
+                                               "acceptance rate", "drop, pp", "margin, pp", "verdict"});
+  for (const Cell* cell : cells) text += acceptance_row(*cell);
+  text += "</table></div>\n";
+  text += table_head("Fidelity and speed",
+                     {"channel", "top-1 as bf16", "KL, nats a token", "delta NLL, nats a token", "verdict",
+                      "right answers", "tok/s", "TTFT, ms"});
+  for (const Cell* cell : cells) text += fidelity_row(*cell);
+  return text + "</table></div>\n";
 }
 
 std::string dataset_section(const Run& run, std::size_t d) {
@@ -137,17 +160,7 @@ std::string dataset_section(const Run& run, std::size_t d) {
   text += figure_block("How far drafts stand", position_chart(run, cells));
   text += figure_block("Acceptance length, all cycles", histogram_chart(run, cells));
   text += figure_block("Speed", speed_chart(run, cells));
-  text +=
-      "</div>\n<div class=\"scroll\"><table>\n<tr><th>channel</th><th class=\"num\">bits a<br>vector</th>"
-      "<th class=\"num\">tau, mean</th><th class=\"num\">tau,<br>pooled</th><th "
-      "class=\"num\">acceptance<br>rate</th>"
-      "<th class=\"num\">drop, pp</th><th class=\"num\">margin</th><th>acceptance</th><th "
-      "class=\"num\">top-1<br>as "
-      "bf16</th><th class=\"num\">KL, nats<br>a token</th><th class=\"num\">delta NLL,<br>nats a "
-      "token</th><th>fidelity</th><th class=\"num\">right<br>answers</th><th class=\"num\">tok/s</th>"
-      "<th class=\"num\">TTFT,<br>ms</th></tr>\n";
-  for (const Cell* cell : cells) text += acceptance_row(*cell);
-  return text + "</table></div>\n";
+  return text + "</div>\n" + tables(cells);
 }
 
 std::string quoted_section(const Run& run) {

@@ -21,8 +21,8 @@ body { margin:0; background:var(--page); color:var(--ink);
 main { max-width:1120px; margin:0 auto; padding:32px 20px 64px }
 h1 { font-size:1.7rem; line-height:1.25; margin:0 0 .3rem; letter-spacing:-.01em }
 h2 { font-size:1.25rem; margin:2.6rem 0 .8rem; padding-top:1.2rem; border-top:1px solid var(--line) }
-h3 { font-size:1rem; margin:0 0 .5rem }
-p { margin:.5rem 0; max-width:75ch } .soft { color:var(--soft) } li { margin:.25rem 0; max-width:85ch }
+h3 { font-size:1rem; margin:1.4rem 0 .4rem }
+p { margin:.5rem 0; max-width:90ch } .soft { color:var(--soft) } li { margin:.25rem 0; max-width:85ch }
 .mock { border:2px solid var(--mock); color:var(--mock); border-radius:8px; padding:.6rem 1rem; margin:1rem 0; font-weight:600 }
 .grid { display:grid; gap:18px; grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr)) }
 .cards { display:grid; gap:14px; grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr)); margin:1.2rem 0 }
@@ -34,12 +34,11 @@ figure, .card { margin:0; background:var(--panel); border:1px solid var(--line);
 figcaption { font-weight:600; font-size:.95rem; margin-bottom:.6rem }
 svg { display:block; width:100%; height:auto; font-size:12px; font-family:inherit; overflow:visible }
 svg text { fill:var(--ink) } .tick,.axis { fill:var(--soft)!important } .small { font-size:10.5px } .label { font-weight:600 }
-.grid-line,.grid line { vector-effect:non-scaling-stroke }
 line.grid { stroke:var(--line); stroke-width:1 } line.base { stroke:var(--soft); stroke-width:1 }
 line.zero { stroke:var(--ink); stroke-width:1; stroke-dasharray:3 3 } line.margin { stroke:var(--s1); stroke-width:2 }
 rect.inside { fill:var(--inside) } line.whisker { stroke:var(--c); stroke-width:2 } .dot { fill:var(--c); stroke:var(--panel); stroke-width:.8 }
 .curve { fill:none; stroke:var(--c); stroke-width:2 } .bar { fill:var(--c); fill-opacity:.85 } line.outline { stroke:var(--ink); stroke-width:1.6 }
-.scroll { overflow-x:auto; margin:.8rem 0 }
+.scroll { overflow-x:auto; margin:0 0 .8rem }
 table { border-collapse:collapse; font-size:.88rem; font-variant-numeric:tabular-nums; min-width:100% }
 th { text-align:left; font-weight:600; color:var(--soft); border-bottom:2px solid var(--line); padding:.4rem .7rem; vertical-align:bottom }
 td { border-bottom:1px solid var(--line); padding:.4rem .7rem; white-space:nowrap } td.wrap { white-space:normal }

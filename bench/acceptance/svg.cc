@@ -117,6 +117,6 @@ std::vector<double> nice_ticks(double low, double high, int most) {
 
 std::string tick_text(double value) { return fmt::format("{:g}", std::abs(value) < 1e-12 ? 0.0 : value); }
 
-double text_width(std::string_view text) { return 6.6 * static_cast<double>(text.size()); }
+double text_width(std::string_view text) { return 7.3 * static_cast<double>(text.size()); }
 
 }  // namespace kakeya::acceptance
