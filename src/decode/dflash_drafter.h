@@ -21,6 +21,10 @@ class DFlashDrafter final : public Drafter {
   Status observe(std::span<const Token> tokens, Rows<const float> taps) override;
   Result<Proposal> propose(const ProposeRequest& request) override;
   const DraftStats& stats() const override { return stats_; }
+  // Logits and probabilities held beside the draft's scratch.
+  std::size_t buffer_bytes() const {
+    return (result_.logits_data.capacity() + q_.capacity()) * sizeof(float);
+  }
 
  private:
   const model::DFlashDraft& draft_;

@@ -10,7 +10,7 @@
 namespace kakeya::decode {
 
 // Rows a prompt is run in at once. Rows do not depend on it; it bounds scratch and tapped states.
-inline constexpr std::size_t kPrefillRows = 128;
+inline constexpr std::size_t kPrefillRows = 256;
 
 class TargetRun {
  public:
@@ -32,6 +32,9 @@ class TargetRun {
   Rows<const float> taps() { return result_.taps(); }
   // Passes since begin(), counted where the model is called.
   std::uint64_t forwards() const { return forwards_; }
+  // What the buffers of results hold now.
+  std::size_t logits_bytes() const { return result_.logits_data.capacity() * sizeof(float); }
+  std::size_t taps_bytes() const { return result_.taps_data.capacity() * sizeof(float); }
 
  private:
   const model::Model& model_;

@@ -1,0 +1,167 @@
+// Opening an engine: files -> immutable state. Running it is session.cc.
+#include <fmt/format.h>
+#include <kakeya/engine.h>
+#include <kakeya/session.h>
+
+#include <algorithm>
+
+#include "base/sha256.h"
+#include "engine/engine_state.h"
+#include "engine/model_place.h"
+
+namespace kakeya {
+namespace engine {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+// The digest of a set of files, computed when first asked for.
+class LazySha256 {
+ public:
+  Result<std::string> get(std::vector<std::string> files) {
+    const std::lock_guard lock(mutex_);
+    if (!value_) {
+      std::sort(files.begin(), files.end());
+      KAKEYA_ASSIGN(value_, base::sha256_files(files));
+    }
+    return *value_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<std::string> value_;
+};
+
+ModelInfo describe(const ModelPlace& place, const formats::ModelConfig& config,
+                   const formats::TensorStore& tensors, std::string dtype, std::size_t parameters) {
+  ModelInfo info;
+  info.id = place.id;
+  info.path = place.directory;
+  info.dtype = std::move(dtype);
+  info.architecture = formats::to_string(config.architecture);
+  info.parameters = parameters;
+  info.weight_bytes = tensors.total_bytes();
+  info.layers = config.layers;
+  info.hidden_size = config.hidden_size;
+  info.heads = config.heads;
+  info.kv_heads = config.kv_heads;
+  info.head_dim = config.head_dim;
+  info.vocab_size = config.vocab_size;
+  info.max_position_embeddings = config.max_position_embeddings;
+  if (config.dflash) {
+    info.block_size = config.dflash->block_size;
+    info.target_layer_ids = config.dflash->target_layer_ids;
+  }
+  return info;
+}
+
+Result<const kernels::Table*> choose_variant(const std::string& name) {
+  if (name.empty()) return &kernels::best();
+  if (const kernels::Table* table = kernels::find(name)) return table;
+  std::string known;
+  for (const std::string& isa : available_isas()) known += (known.empty() ? "" : ", ") + isa;
+  return unsupported(fmt::format("CPU variant: found '{}', expected one of: {}", name, known));
+}
+
+// Null when the directory has no tokenizer: such a model runs on ids.
+Result<std::unique_ptr<const text::Tokenizer>> load_tokenizer(const std::string& directory) {
+  auto file = formats::load_tokenizer_file(directory);
+  if (!file.ok() && file.error().code == ErrorCode::kNotFound)
+    return std::unique_ptr<const text::Tokenizer>();
+  if (!file.ok()) return file.error();
+  KAKEYA_ASSIGN(auto tokenizer, text::Tokenizer::create(std::move(file).value()));
+  return std::unique_ptr<const text::Tokenizer>(std::move(tokenizer));
+}
+
+Status load(const EngineOptions& options, EngineState& state) {
+  KAKEYA_ASSIGN(const kernels::Table* variant, choose_variant(options.isa));
+  state.compute = {variant, &state.pool};
+  KAKEYA_ASSIGN(const ModelPlace place, find_model(options.target, Role::kTarget, options.share_dir));
+  KAKEYA_ASSIGN(state.target, model::Model::load(place.directory));
+  state.target_info = describe(place, state.target->config(), state.target->tensors(), state.target->dtype(),
+                               state.target->parameters());
+  if (!options.draft.empty()) {
+    KAKEYA_ASSIGN(const ModelPlace draft, find_model(options.draft, Role::kDraft, options.share_dir));
+    KAKEYA_ASSIGN(state.draft, model::DFlashDraft::load(draft.directory, *state.target));
+    state.draft_info = describe(draft, state.draft->config(), state.draft->tensors(), state.draft->dtype(),
+                                state.draft->parameters());
+  }
+  KAKEYA_ASSIGN(state.tokenizer, load_tokenizer(place.directory));
+  KAKEYA_ASSIGN(const formats::GenerationConfig generation, formats::load_generation_config(place.directory));
+  state.stop_ids = generation.eos_token_ids;
+  return {};
+}
+
+class EngineImpl final : public Engine {
+ public:
+  explicit EngineImpl(std::shared_ptr<EngineState> state) : state_(std::move(state)) {}
+
+  const ModelInfo& target() const override { return state_->target_info; }
+  const ModelInfo* draft() const override { return state_->draft_info ? &*state_->draft_info : nullptr; }
+  Result<std::string> target_sha256() const override {
+    return target_sha256_.get(state_->target->tensors().files());
+  }
+  Result<std::string> draft_sha256() const override {
+    if (!state_->draft) return not_found("engine: it was opened without a draft");
+    return draft_sha256_.get(state_->draft->tensors().files());
+  }
+  int threads() const override { return state_->pool.threads(); }
+  std::string isa() const override { return state_->compute.ops->name; }
+
+  Result<std::vector<Token>> encode(std::string_view text, bool parse_special) const override {
+    if (!state_->tokenizer) return no_tokenizer();
+    KAKEYA_ASSIGN(auto ids, state_->tokenizer->encode(text, parse_special));
+    const auto bos = state_->tokenizer->bos();
+    if (bos && (ids.empty() || ids.front() != *bos)) ids.insert(ids.begin(), *bos);
+    return ids;
+  }
+  std::string decode(std::span<const Token> ids, bool skip_special) const override {
+    return state_->tokenizer ? state_->tokenizer->decode(ids, skip_special) : std::string();
+  }
+  Result<std::string> render_chat(const ChatRequest& request) const override {
+    if (!state_->tokenizer) return no_tokenizer();
+    KAKEYA_ASSIGN(const auto family, text::detect_template(*state_->tokenizer));
+    return text::render_chat(family, request);
+  }
+  std::string template_family() const override {
+    if (!state_->tokenizer) return "none";
+    const auto family = text::detect_template(*state_->tokenizer);
+    return family.ok() ? text::to_string(*family) : "none";
+  }
+  const std::vector<Token>& stop_ids() const override { return state_->stop_ids; }
+
+  Result<std::unique_ptr<Session>> new_session(const SessionOptions& options) const override {
+    return make_session(state_, options);
+  }
+
+ private:
+  Error no_tokenizer() const {
+    return not_found(
+        fmt::format("{}: no tokenizer.json; this model runs on ids only", state_->target_info.path));
+  }
+
+  std::shared_ptr<EngineState> state_;
+  mutable LazySha256 target_sha256_, draft_sha256_;
+};
+
+}  // namespace
+}  // namespace engine
+
+Result<std::unique_ptr<Engine>> Engine::open(const EngineOptions& options) {
+  if (options.threads < 0 || options.threads > engine::kMaxThreads) {
+    return invalid_argument(fmt::format("engine: threads is {}, expected 0 (all cores) to {}",
+                                        options.threads, engine::kMaxThreads));
+  }
+  auto state =
+      std::make_shared<engine::EngineState>(options.threads == 0 ? base::usable_cores() : options.threads);
+  KAKEYA_TRY(engine::load(options, *state));
+  return std::unique_ptr<Engine>(std::make_unique<engine::EngineImpl>(std::move(state)));
+}
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const kernels::Table* table : kernels::available()) names.emplace_back(table->name);
+  return names;
+}
+
+}  // namespace kakeya

@@ -1,0 +1,36 @@
+// What the sessions of one engine share. Immutable after open, except for the threads, which one session
+// at a time may use.
+#pragma once
+#include <kakeya/engine.h>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/thread_pool.h"
+#include "model/dflash_draft.h"
+#include "model/model.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace kakeya::engine {
+
+struct EngineState {
+  explicit EngineState(int threads) : pool(threads) {}
+
+  ModelInfo target_info;
+  std::optional<ModelInfo> draft_info;
+  std::unique_ptr<const model::Model> target;
+  std::unique_ptr<const model::DFlashDraft> draft;   // null without a drafter
+  std::unique_ptr<const text::Tokenizer> tokenizer;  // null when the directory has none: ids only
+  std::vector<Token> stop_ids;
+  base::ThreadPool pool;
+  kernels::Compute compute;
+  std::mutex pool_mutex;  // held by whoever runs a model
+};
+
+// Keeps the engine's parts alive as long as it lives.
+Result<std::unique_ptr<Session>> make_session(std::shared_ptr<EngineState> state,
+                                              const SessionOptions& options);
+
+}  // namespace kakeya::engine

@@ -1,0 +1,182 @@
+// Generation; the measuring calls are in session_measure.cc.
+#include "engine/session_impl.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "decode/sampler.h"
+
+namespace kakeya {
+
+const char* to_string(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "cancelled";
+  }
+  return "?";
+}
+
+namespace engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+Result<std::unique_ptr<kv::Cache>> make_cache(const kv::KvShape& shape, const std::string& channel,
+                                              int boundary, std::size_t max_tokens) {
+  kv::CacheOptions options;
+  KAKEYA_ASSIGN(options.channel, kv::parse_channel(channel));
+  options.boundary = boundary;
+  options.max_tokens = max_tokens;
+  return kv::Cache::create(shape, options);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> make_session(std::shared_ptr<EngineState> state,
+                                              const SessionOptions& options) {
+  return SessionImpl::create(std::move(state), options);
+}
+
+Result<std::unique_ptr<Session>> SessionImpl::create(std::shared_ptr<EngineState> state,
+                                                     const SessionOptions& options) {
+  SessionOptions resolved = options;
+  const std::size_t context = state->target->config().max_position_embeddings;
+  if (resolved.max_tokens == 0) resolved.max_tokens = context;
+  if (resolved.max_tokens > context) {
+    return invalid_argument(fmt::format("session: max_tokens is {}, expected at most {}, the context of {}",
+                                        resolved.max_tokens, context, state->target_info.id));
+  }
+  // Rows under verification may reach beyond the last token that is kept.
+  const std::size_t rows = std::min(context, resolved.max_tokens + decode::kMaxBlock);
+  KAKEYA_ASSIGN(auto kv, make_cache(state->target->kv_shape(), resolved.kv, resolved.boundary, rows));
+  KAKEYA_TRY(kv::parse_channel(resolved.draft_kv));
+  std::unique_ptr<kv::Cache> draft_kv;
+  if (state->draft) {
+    KAKEYA_ASSIGN(draft_kv, make_cache(state->draft->kv_shape(), resolved.draft_kv, 0, rows));
+  }
+  return std::unique_ptr<Session>(
+      new SessionImpl(std::move(state), resolved, std::move(kv), std::move(draft_kv)));
+}
+
+SessionImpl::SessionImpl(std::shared_ptr<EngineState> state, const SessionOptions& options,
+                         std::unique_ptr<kv::Cache> kv, std::unique_ptr<kv::Cache> draft_kv)
+    : state_(std::move(state)),
+      options_(options),
+      kv_(std::move(kv)),
+      draft_kv_(std::move(draft_kv)),
+      scratch_(state_->target->make_scratch()),
+      target_(*state_->target, *kv_, *scratch_, state_->compute) {
+  if (!state_->draft) return;
+  draft_scratch_ = state_->draft->make_scratch();
+  drafter_.emplace(*state_->draft, *draft_kv_, *draft_scratch_, state_->compute);
+}
+
+Status SessionImpl::check_ids(const char* what, std::span<const Token> ids) const {
+  if (ids.empty()) return invalid_argument(fmt::format("{}: empty, expected at least one token", what));
+  const std::size_t vocab = target_.vocab();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocab) {
+      return invalid_argument(
+          fmt::format("{}: token {} has id {}, expected 0 to {}", what, i, ids[i], vocab - 1));
+    }
+  }
+  return {};
+}
+
+Status SessionImpl::check_length(const char* what, std::size_t prompt, std::size_t output) const {
+  if (prompt <= options_.max_tokens && output <= options_.max_tokens - prompt) return {};
+  return invalid_argument(
+      fmt::format("{}: {} prompt tokens and {} output tokens, expected at most {} together ({}'s "
+                  "context is {})",
+                  what, prompt, output, options_.max_tokens, state_->target_info.id,
+                  state_->target_info.max_position_embeddings));
+}
+
+Result<decode::DecodePlan> SessionImpl::plan(const GenerateOptions& options) const {
+  if (options.max_tokens < 1) {
+    return invalid_argument(
+        fmt::format("generate: max_tokens is {}, expected at least 1", options.max_tokens));
+  }
+  KAKEYA_TRY(decode::check_sampling(options.sampling));
+  decode::DecodePlan plan;
+  if (drafter_ && options.use_draft) {
+    KAKEYA_ASSIGN(plan.block,
+                  decode::plan_block(drafter_->block_size(), options.block_size, options.verify_width));
+  }
+  plan.max_tokens = static_cast<std::size_t>(options.max_tokens);
+  plan.sampling = options.sampling;
+  plan.rule = options.accept_rule;
+  std::vector<Token> stops = options.extra_stop_ids;
+  if (!options.ignore_stop) stops.insert(stops.end(), state_->stop_ids.begin(), state_->stop_ids.end());
+  plan.stops = decode::StopRules(std::move(stops));
+  return plan;
+}
+
+Result<Generation> SessionImpl::generate(std::span<const Token> prompt, const GenerateOptions& options,
+                                         const EventSink& sink) {
+  KAKEYA_TRY(check_ids("prompt", prompt));
+  KAKEYA_ASSIGN(decode::DecodePlan decode_plan, plan(options));
+  KAKEYA_TRY(check_length("generate", prompt.size(), decode_plan.max_tokens));
+  decode::Drafter* drafter = drafter_ && options.use_draft ? &*drafter_ : nullptr;
+  decode::SpeculativeDecoder decoder(target_, drafter, std::move(decode_plan));
+  Generation out;
+  KAKEYA_TRY(run(decoder, prompt, sink, out));
+  out.cycles = decoder.cycles();
+  out.target_forwards = decoder.target_forwards();
+  out.timings.draft_ms = decoder.draft_ms();
+  out.timings.verify_ms = decoder.verify_ms();
+  return out;
+}
+
+Status SessionImpl::run(decode::SpeculativeDecoder& decoder, std::span<const Token> prompt,
+                        const EventSink& sink, Generation& out) {
+  std::optional<text::StreamDecoder> stream;
+  if (state_->tokenizer) stream.emplace(*state_->tokenizer, true);
+  // False when the caller wants to stop.
+  const auto deliver = [&](std::span<const Token> ids, bool last) {
+    std::string piece;
+    for (const Token id : ids) {
+      if (stream) piece += stream->push(id);
+    }
+    if (last && stream) piece += stream->finish();
+    out.ids.insert(out.ids.end(), ids.begin(), ids.end());
+    out.text += piece;
+    return !sink || sink(piece, ids);
+  };
+
+  const auto start = Clock::now();
+  Token first = 0;
+  {
+    const std::lock_guard turn(state_->pool_mutex);
+    KAKEYA_ASSIGN(first, decoder.start(prompt));
+  }
+  out.timings.prefill_ms = out.timings.ttft_ms = ms_since(start);
+  const auto first_at = Clock::now();
+  bool wanted = deliver(std::span(&first, 1), decoder.finished().has_value());
+  while (wanted && !decoder.finished()) {
+    std::span<const Token> ids;
+    {
+      const std::lock_guard turn(state_->pool_mutex);
+      KAKEYA_ASSIGN(ids, decoder.step());
+    }
+    out.timings.decode_ms = ms_since(first_at);
+    wanted = deliver(ids, decoder.finished().has_value());
+  }
+  out.finish = decoder.finished().value_or(FinishReason::kCancelled);
+  if (out.finish == FinishReason::kCancelled && stream) out.text += stream->finish();
+  const std::lock_guard turn(state_->pool_mutex);
+  return decoder.settle();
+}
+
+}  // namespace engine
+}  // namespace kakeya
