@@ -1,0 +1,114 @@
+// Shared parts of the commands.
+#include "cli/command.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+
+#include "acceptance/files.h"
+
+namespace kakeya::cli {
+namespace {
+
+constexpr std::size_t kMaxIdsFileBytes = std::size_t{64} << 20;
+
+std::atomic<bool> g_interrupted{false};  // signal handlers reach nothing else
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+void on_interrupt(int signal) {
+  g_interrupted = true;
+  std::signal(signal, SIG_DFL);
+}
+
+bool is_list(std::string_view text) {
+  return text.find_first_not_of("0123456789,- \t\r\n") == std::string_view::npos;
+}
+
+// Numbers between commas or white space, in brackets or not.
+Result<std::vector<Token>> parse_ids(const std::string& what, std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n,";
+  const auto trim = [&](std::string_view s) {
+    const auto first = s.find_first_not_of(" \t\r\n");
+    if (first == std::string_view::npos) return std::string_view();
+    return s.substr(first, s.find_last_not_of(" \t\r\n") - first + 1);
+  };
+  text = trim(text);
+  if (text.size() >= 2 && text.front() == '[' && text.back() == ']') text = text.substr(1, text.size() - 2);
+  std::vector<Token> ids;
+  for (std::size_t at = text.find_first_not_of(kSpace); at != std::string_view::npos;
+       at = text.find_first_not_of(kSpace, at)) {
+    const std::string_view word = text.substr(at, std::min(text.find_first_of(kSpace, at), text.size()) - at);
+    Token id = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), id);
+    if (error != std::errc() || end != word.data() + word.size()) {
+      return invalid_argument(fmt::format("{}: token {} is '{}', expected a number below 2147483648", what,
+                                          ids.size(), word.substr(0, 40)));
+    }
+    ids.push_back(id);
+    at += word.size();
+  }
+  if (ids.empty()) return invalid_argument(fmt::format("{}: no token ids in it", what));
+  return ids;
+}
+
+}  // namespace
+
+int fail(const Error& error, std::string_view next_step) {
+  std::fflush(stdout);
+  fmt::print(stderr, "error: {}\n", error.message);
+  if (!next_step.empty()) fmt::print(stderr, "{}\n", next_step);
+  switch (error.code) {
+    case ErrorCode::kInvalidArgument:
+      return kUsage;
+    case ErrorCode::kCancelled:
+      return kInterruptedCode;
+    default:
+      return kFailed;
+  }
+}
+
+CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& what,
+                      const std::string& examples) {
+  CLI::App* command = parent.add_subcommand(name, what);
+  command->footer("Examples:\n" + examples);
+  command->fallthrough();  // --isa works after the command too
+  return command;
+}
+
+void add_engine_flags(CLI::App* command, EngineFlags& flags) {
+  command
+      ->add_option("--target", flags.target, "directory in Hugging Face layout, or 'tiny', the embedded pair")
+      ->capture_default_str();
+  command->add_option("--draft", flags.draft,
+                      "DFlash draft: a directory, or 'tiny'; without it, plain decoding");
+  command->add_option("--threads", flags.threads, "0 = every core this process may use")
+      ->capture_default_str();
+}
+
+Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Context& context) {
+  EngineOptions options;
+  options.target = flags.target;
+  options.draft = flags.draft;
+  options.threads = flags.threads;
+  options.isa = context.isa;
+  return Engine::open(options);
+}
+
+void print_json(const nlohmann::ordered_json& value) {
+  fmt::print("{}\n", value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+Result<std::vector<Token>> read_ids(const std::string& list_or_file) {
+  if (is_list(list_or_file)) return parse_ids("ids", list_or_file);
+  KAKEYA_ASSIGN(const std::string content, acceptance::read_whole_file(list_or_file, kMaxIdsFileBytes));
+  return parse_ids(list_or_file, content);
+}
+
+void catch_interrupts() { std::signal(SIGINT, on_interrupt); }
+
+bool interrupted() { return g_interrupted; }
+
+}  // namespace kakeya::cli

@@ -1,0 +1,57 @@
+// What every command shares: exit codes, error output, flags of an engine, interruption.
+#pragma once
+#include <kakeya/engine.h>
+#include <kakeya/result.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kakeya::cli {
+
+enum ExitCode : int {
+  kOk = 0,
+  kFailed = 1,            // the work failed
+  kUsage = 2,             // wrong flags or values
+  kInterruptedCode = 130  // Ctrl-C
+};
+
+// Lives in main() for the whole run; commands write their exit code here.
+struct Context {
+  std::string isa;  // --isa or KAKEYA_ISA; empty = the best one
+  int exit_code = kOk;
+};
+
+// Prints "error: ..." (and the next step, when there is one) on stderr. Wrong values are kUsage, a
+// cancelled run is kInterruptedCode, everything else is kFailed.
+int fail(const Error& error, std::string_view next_step = {});
+
+// A subcommand whose callback stores the exit code of `run`. `examples` closes its help text.
+CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& what,
+                      const std::string& examples);
+template <class F>
+void on_run(CLI::App* command, Context& context, F run) {
+  command->callback([&context, run] { context.exit_code = run(); });
+}
+
+// Flags of the commands that open models.
+struct EngineFlags {
+  std::string target = "tiny", draft;
+  int threads = 0;
+};
+void add_engine_flags(CLI::App* command, EngineFlags& flags);
+Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Context& context);
+
+// One line of JSON on stdout; invalid UTF-8 becomes U+FFFD.
+void print_json(const nlohmann::ordered_json& value);
+
+// "1,2,3", or a file that holds such a list or a JSON array. Errors name what was given and the place.
+Result<std::vector<Token>> read_ids(const std::string& list_or_file);
+
+// From here on the first Ctrl-C sets interrupted(), the second one ends the process.
+void catch_interrupts();
+bool interrupted();
+
+}  // namespace kakeya::cli

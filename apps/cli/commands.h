@@ -1,0 +1,15 @@
+// One function per command; each file apps/cli/<command>.cc holds one.
+#pragma once
+#include "cli/command.h"
+
+namespace kakeya::cli {
+
+void add_generate(CLI::App& app, Context& context);
+void add_tokenize(CLI::App& app, Context& context);
+void add_detokenize(CLI::App& app, Context& context);
+void add_render(CLI::App& app, Context& context);
+void add_logits(CLI::App& app, Context& context);
+void add_perplexity(CLI::App& app, Context& context);
+void add_codec(CLI::App& app, Context& context);
+
+}  // namespace kakeya::cli
