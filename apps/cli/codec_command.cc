@@ -3,6 +3,7 @@
 #include <kakeya/codec.h>
 
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "acceptance/files.h"
 #include "cli/commands.h"

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "acceptance/files.h"
 

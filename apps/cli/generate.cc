@@ -3,6 +3,7 @@
 #include <kakeya/session.h>
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/session_json.h"

@@ -1,6 +1,8 @@
 // Field names of the JSON that generate prints.
 #include "cli/session_json.h"
 
+#include <nlohmann/json.hpp>
+
 namespace kakeya::cli {
 
 using Json = nlohmann::ordered_json;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 
