@@ -27,7 +27,8 @@ struct PairFiles {
   std::string name, target, draft, golden;
   std::vector<std::vector<Token>> prompts(std::size_t count) const {
     std::vector<std::vector<Token>> out;
-    for (const auto& entry : read_json(golden)["cases"]) {
+    const auto file = read_json(golden);
+    for (const auto& entry : file["cases"]) {
       if (out.size() < count) out.push_back(entry["prompt_ids"].get<std::vector<Token>>());
     }
     return out;
