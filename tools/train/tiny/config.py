@@ -52,6 +52,7 @@ class Recipe:
     micro_tokens: int       # a forward pass
     answers: int            # prompts that the target answers for the drafter
     answer_tokens: int      # longest answer
+    answer_batch: int       # prompts answered together; eight such batches are saved at a time
     draft_steps: int
     draft_batch: int        # sequences a step
     draft_blocks: int       # anchors a sequence
@@ -65,9 +66,9 @@ _FULL_TARGET = target_config(4096, 256, 6, 768, 4, 2, 128, 1024)
 _SMOKE_TARGET = target_config(640, 64, 6, 128, 4, 2, 32, 1024)
 
 FULL = Recipe("full", _FULL_TARGET, draft_config(_FULL_TARGET, 2, 8, [1, 4]), target_steps=1450, target_tokens=8192,
-              micro_tokens=2048, answers=45000, answer_tokens=200, draft_steps=5000, draft_batch=16, draft_blocks=32,
+              micro_tokens=2048, answers=45000, answer_tokens=200, answer_batch=128, draft_steps=5000, draft_batch=16, draft_blocks=32,
               tau_prompts=60, answer_prompts=320, save_every_steps=40, template_records=32000)
-SMOKE = Recipe("smoke", _SMOKE_TARGET, draft_config(_SMOKE_TARGET, 2, 8, [1, 4]), target_steps=60, target_tokens=2048,
-               micro_tokens=2048, answers=48, answer_tokens=24, draft_steps=16, draft_batch=8, draft_blocks=8,
+SMOKE = Recipe("smoke", _SMOKE_TARGET, draft_config(_SMOKE_TARGET, 2, 8, [1, 4]), target_steps=40, target_tokens=2048,
+               micro_tokens=2048, answers=48, answer_tokens=24, answer_batch=2, draft_steps=16, draft_batch=8, draft_blocks=8,
                tau_prompts=2, answer_prompts=4, save_every_steps=5, template_records=400)
 RECIPES = {r.name: r for r in (FULL, SMOKE)}

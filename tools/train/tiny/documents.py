@@ -109,7 +109,7 @@ def pack(lengths: np.ndarray, order: np.ndarray, row: int) -> List[List[int]]:
     return rows + [b for s in space for b in s]
 
 
-def _fill(docs: Docs, rows: List[List[int]], row: int, joined: bool, prompt_weight: float) -> Dict[str, np.ndarray]:
+def pack_rows(docs: Docs, rows: List[List[int]], row: int, joined: bool, prompt_weight: float) -> Dict[str, np.ndarray]:
     """Rows of ids x, next ids y, loss weights w, document numbers seg, positions pos. `joined`: read on across documents."""
     shape = (len(rows), row)
     x, y = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
@@ -145,4 +145,4 @@ def batches(docs: Docs, seed: int, tokens: int, prompt_weight: float = 0.3, shor
         jobs += [(row, rows[k:k + n]) for k in range(0, len(rows) - n + 1, n)]
     rng.shuffle(jobs)
     for row, rows in jobs:
-        yield _fill(docs, rows, row, row == long, prompt_weight)
+        yield pack_rows(docs, rows, row, row == long, prompt_weight)

@@ -97,11 +97,10 @@ def training_prompts(docs: Docs, tok: Tokenizer, seed: int) -> List[Tuple[List[i
     return [prompts[i] for i in rng.permutation(len(prompts))]
 
 
-def answer_prompts(recipe: Recipe, model: Target, docs: Docs, tok: Tokenizer, out: str, batch: int = 128,
-                   seed: int = 7) -> None:
+def answer_prompts(recipe: Recipe, model: Target, docs: Docs, tok: Tokenizer, out: str, seed: int = 7) -> None:
     """Writes answers.npz: prompt + answer, in the order of training_prompts. Goes on where a killed run stopped.
     Answers cut at the limit stay in: the drafter meets such texts too."""
-    prompts = training_prompts(docs, tok, seed)[:recipe.answers]
+    prompts, batch = training_prompts(docs, tok, seed)[:recipe.answers], recipe.answer_batch
     ids: List[np.ndarray] = []
     off, plen, src, seen, start = [0], [], [], 0, time.time()
     if os.path.exists(out):
