@@ -126,6 +126,7 @@ Result<Child> Child::start(const ChildPlan& plan) {
 
 void Child::stop() {
   if (pid_ <= 0) return;
+  ::kill(-pid_, SIGKILL);  // its whole group; what has left the group dies with its parent
   ::kill(pid_, SIGKILL);
   while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }

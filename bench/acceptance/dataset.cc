@@ -77,7 +77,7 @@ struct CachePaths {
 };
 
 CachePaths cache_paths(const DatasetSpec& spec, const DatasetOptions& options) {
-  const fs::path dir = fs::path(options.cache_dir) / "datasets";
+  const fs::path dir = options.cache_dir;
   return {(dir / (spec.name + ".jsonl")).string(), (dir / (spec.name + ".source.json")).string()};
 }
 

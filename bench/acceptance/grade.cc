@@ -10,7 +10,7 @@ namespace {
 Grade grade_number(const Problem& problem, const std::string& output) {
   const std::string expected = final_number(problem.answer), found = final_number(output);
   return {!found.empty() && found == expected,
-          fmt::format("expected {}, found {}", expected, found.empty() ? "no number" : found)};
+          fmt::format("expected {}, found {}", expected, found.empty() ? "no number" : found.substr(0, 60))};
 }
 
 }  // namespace

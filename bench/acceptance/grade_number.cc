@@ -27,9 +27,34 @@ std::size_t skip(std::string_view s, std::size_t i, std::string_view what) {
 }
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t i = text.find(from); i != std::string::npos; i = text.find(from, i + to.size())) {
-    text.replace(i, from.size(), to);
+  std::string out;
+  std::size_t done = 0;
+  for (std::size_t i = text.find(from); i != std::string::npos; i = text.find(from, done)) {
+    out.append(text, done, i - done).append(to);
+    done = i + from.size();
   }
+  if (done > 0) text = out.append(text, done);
+}
+
+// "\frac{1}{2}" -> "1/2"; a numerator and denominator without brackets of their own.
+std::string with_plain_fractions(const std::string& text) {
+  constexpr std::string_view kHead = "\\frac{";
+  constexpr std::size_t kLongest = 64;
+  std::string out;
+  std::size_t done = 0;
+  for (std::size_t at = text.find(kHead); at != std::string::npos;
+       at = text.find(kHead, std::max(at + 1, done))) {
+    const std::string_view rest = std::string_view(text).substr(at + kHead.size(), kLongest);
+    const std::size_t middle = rest.find("}{"),
+                      end = middle == rest.npos ? rest.npos : rest.find('}', middle + 2);
+    if (end == rest.npos) continue;
+    out.append(text, done, at - done)
+        .append(rest.substr(0, middle))
+        .append("/")
+        .append(rest.substr(middle + 2, end - middle - 2));
+    done = at + kHead.size() + end + 1;
+  }
+  return out.append(text, done);
 }
 
 // "\frac{1}{2}" -> "1/2", "1{,}234\,\text{km}" -> "1,234\text{km}", "\$5" -> "$5".
@@ -42,14 +67,7 @@ std::string without_latex(std::string_view raw) {
   replace_all(text, "\\%", "%");
   replace_all(text, "\\dfrac", "\\frac");
   replace_all(text, "\\tfrac", "\\frac");
-  for (std::size_t at = text.find("\\frac{"); at != std::string::npos; at = text.find("\\frac{", at + 1)) {
-    const std::size_t middle = text.find("}{", at),
-                      end = middle == std::string::npos ? middle : text.find('}', middle + 2);
-    if (end == std::string::npos) break;
-    text.replace(at, end + 1 - at,
-                 text.substr(at + 6, middle - at - 6) + "/" + text.substr(middle + 2, end - middle - 2));
-  }
-  return text;
+  return with_plain_fractions(text);
 }
 
 // Whole digits and fraction digits without needless zeros.
@@ -114,6 +132,9 @@ std::size_t skip_currency(std::string_view s, std::size_t i) {
 
 // The number that starts exactly at `at`.
 std::optional<Number> number_at(std::string_view s, std::size_t at) {
+  const char c = s[at];
+  if (!is_digit(c) && c != '-' && c != '$' && c != '.' && static_cast<unsigned char>(c) < 0x80)
+    return std::nullopt;
   bool negative = false;
   std::size_t i = skip_sign(s, at, negative);
   if (negative && at > 0 && (std::isalnum(static_cast<unsigned char>(s[at - 1])) != 0 || s[at - 1] == ')'))
@@ -176,13 +197,20 @@ std::string announced_number(std::string_view line) {
   return words && before.find("answer") == std::string::npos ? "" : found->value;
 }
 
+// Of every line, what follows its last mark; a mark at the end of a line announces the next line that is not
+// blank.
 std::string after_mark(std::string_view s) {
   std::string value;
-  for (std::size_t mark = s.find("####"); mark != s.npos; mark = s.find("####", mark + 4)) {
-    std::size_t start = mark + 4;
-    while (start < s.size() && (s[start] == '#' || std::isspace(static_cast<unsigned char>(s[start])) != 0))
-      ++start;
-    const std::string_view line = s.substr(start, s.find('\n', start) - start);
+  bool expected = false;
+  while (!s.empty()) {
+    std::string_view line = s.substr(0, s.find('\n'));
+    s.remove_prefix(std::min(line.size() + 1, s.size()));
+    if (const std::size_t mark = line.rfind("####"); mark != line.npos) {
+      line.remove_prefix(mark + 4);
+      expected = true;
+    }
+    if (!expected || line.find_first_not_of(" \t\r*") == line.npos) continue;
+    expected = false;
     if (std::string found = announced_number(line); !found.empty()) value = std::move(found);
   }
   return value;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -77,6 +78,18 @@ TEST(FinalNumber, SurvivesAnyBytes) {
     const std::string number = final_number(text);
     EXPECT_EQ(final_number(number), number) << text;
   }
+}
+
+TEST(FinalNumber, HostileTextTakesLinearTime) {
+  const auto begin = std::chrono::steady_clock::now();
+  for (const std::string piece :
+       {"#### ", "####\n", "\\frac{", "\\frac{1}{", "{,}", "1,111", "-$", "1/", "\\boxed{"}) {
+    std::string text;
+    while (text.size() < (1u << 20)) text += piece;
+    EXPECT_LT(final_number(text).size(), text.size() + 2);
+  }
+  EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(),
+            10);  // quadratic takes hours
 }
 
 TEST(Grade, MathsIsExactMatchOfTheNumber) {

@@ -92,7 +92,7 @@ class Hub : public ::testing::Test {
   std::string failure() {
     const auto set = load_dataset("gsm8k", options_);
     EXPECT_FALSE(set.ok());
-    EXPECT_FALSE(fs::exists(dir_ / "cache/datasets/gsm8k.jsonl"));
+    EXPECT_FALSE(fs::exists(dir_ / "cache/gsm8k.jsonl"));
     return set.ok() ? "" : set.error().message;
   }
 
@@ -121,7 +121,7 @@ TEST_F(Hub, DownloadsEveryPageAndKeepsThemInTheCache) {
     EXPECT_EQ(problem.answer, std::to_string(problem.index));
   }
   const std::string line = "{\"question\": \"How many is 0 \\u2019s?\", \"answer\": \"It is 0\\n#### 0\"}\n";
-  const auto cached = read_whole_file((dir_ / "cache/datasets/gsm8k.jsonl").string(), 1 << 20);
+  const auto cached = read_whole_file((dir_ / "cache/gsm8k.jsonl").string(), 1 << 20);
   ASSERT_TRUE(cached.ok());
   EXPECT_EQ(cached->substr(0, line.size()), line);  // json.dumps of Python
   EXPECT_EQ(set->sha256, sha256_text(*cached));
@@ -232,7 +232,7 @@ TEST_F(Hub, ErrorInTheMiddleLeavesNoCache) {
     send(response, page(offset, 100, 250));
   };
   EXPECT_THAT(failure(), HasSubstr("offset=100"));
-  EXPECT_FALSE(fs::exists(dir_ / "cache/datasets"));
+  EXPECT_FALSE(fs::exists(dir_ / "cache"));
 }
 
 TEST_F(Hub, HangingServerIsLeftInTime) {
@@ -361,8 +361,8 @@ TEST_F(Hub, AddressesThatAreNotHttpAreRefused) {
 
 TEST_F(Hub, DamagedCacheIsDownloadedAgainAndRefusedOffline) {
   ASSERT_TRUE(load_dataset("gsm8k", options_).ok());
-  const std::string records = (dir_ / "cache/datasets/gsm8k.jsonl").string(),
-                    note = (dir_ / "cache/datasets/gsm8k.source.json").string();
+  const std::string records = (dir_ / "cache/gsm8k.jsonl").string(),
+                    note = (dir_ / "cache/gsm8k.source.json").string();
   const std::string whole = *read_whole_file(records, 1 << 20);
   const auto damage = [&](const std::string& path, const std::string& bytes) {
     std::ofstream(path, std::ios::binary) << bytes;

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "acceptance/child_process.h"
 #include "acceptance/jsonl.h"
@@ -23,6 +24,7 @@ namespace {
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::string_view kBegun = "begun\n";
 constexpr std::size_t kMostOutput = 64 << 10;
 
 // Reads whatever comes, keeps the first kMostOutput bytes, never blocks its writer.
@@ -121,8 +123,13 @@ Outcome run_once(const Grader& grader, const SandboxTools& tools, const CodeJob&
   if (!wait_for_verdict(run, grader.time_limit_s)) {
     return {true, Grade{false, fmt::format("timed out after {:g} s", grader.time_limit_s)}};
   }
-  if (run.verdict.text.empty()) return {false, did_not_start(run.tests_said.text + run.program_said.text)};
-  const Result<json> verdict = parse_json(run.verdict.text, "the verdict");
+  std::string_view said = run.verdict.text;
+  const bool begun = said.starts_with(kBegun);
+  if (begun) said.remove_prefix(kBegun.size());
+  if (said.empty() && begun)
+    return {true, Grade{false, "the tests ended without a verdict, out of memory perhaps"}};
+  if (said.empty()) return {false, did_not_start(run.tests_said.text + run.program_said.text)};
+  const Result<json> verdict = parse_json(said, "the verdict");
   if (!verdict.ok()) return {true, verdict.error()};
   const std::string detail = verdict->value("detail", "");
   if (verdict->value("broken", true)) {

@@ -178,6 +178,7 @@ def main():
         verdict(False, str(e), started=False)
     if first.get("ready") is not True:
         verdict(False, "no greeting", started=False)
+    os.write(verdict_fd, b"begun\n")
     try:
         check(candidate)
     except BaseException as e:

@@ -284,6 +284,28 @@ TEST_F(Sandbox, ForkBombAndDaemonStartNothing) {
   EXPECT_EQ(processes(), 0);
 }
 
+TEST_F(Sandbox, AnswersThatExhaustTheTestsAreWrongAndNotAnError) {
+  grader_.memory_limit_bytes = std::size_t{96} << 20;
+  EXPECT_FALSE(run("def f(n):\n    return [0] * 4000000\n").correct);
+  EXPECT_FALSE(run("def f(n):\n    return [[]] * 1500000\n").correct);
+  EXPECT_TRUE(run("def f(n):\n    return n + 1\n").correct);
+}
+
+TEST_F(Sandbox, RootFallsBackToItsOwnNamespaceWhereNobodyMayNotHaveOne) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root has a fallback";
+  const std::string script =
+      (fs::temp_directory_path() / ("kakeya-bwrap-" + std::to_string(::getpid()))).string();
+  std::ofstream(script)
+      << "#!/bin/sh\n[ $(id -u) = 0 ] || { echo no namespace >&2; exit 1; }\nexec bwrap \"$@\"\n";
+  ::chmod(script.c_str(), 0755);
+  grader_.bwrap = script;
+  EXPECT_TRUE(run("def f(n):\n    return n + 1\n").correct);
+  EXPECT_THAT(run("import os\nwhile True:\n    os.fork()\n").detail, HasSubstr("PermissionError"));
+  EXPECT_THAT(run("def f(n):\n    open('/etc/shadow')\n").detail, HasSubstr("FileNotFoundError"));
+  EXPECT_THAT(run("def f(n):\n    open('/usr/lib/x', 'w')\n").detail, HasSubstr("OSError"));
+  fs::remove(script);
+}
+
 TEST_F(Sandbox, AFewCanonicalSolutionsPassAndTheirWrongCopiesFail) {
   DatasetOptions options;
   options.share_dir = KAKEYA_SOURCE_DIR;
