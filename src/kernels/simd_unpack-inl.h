@@ -57,12 +57,17 @@ class LevelTable {
   VecF parts_[kParts];
 };
 
-// Eight codes fill kBits bytes.
+// Eight codes fill kBits bytes. Put together in registers: a narrow copy to memory and a wide read back
+// stalls.
 template <int kBits>
 HWY_INLINE std::uint32_t load_word(const std::uint8_t* codes) {
-  std::uint32_t word = 0;
-  std::memcpy(&word, codes, kBits);
-  return word;
+  if constexpr (kBits == 3) {
+    return codes[0] | std::uint32_t{codes[1]} << 8 | std::uint32_t{codes[2]} << 16;
+  } else {
+    std::uint32_t word = 0;
+    std::memcpy(&word, codes, sizeof word);
+    return word;
+  }
 }
 
 template <int kBits>
