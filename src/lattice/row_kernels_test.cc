@@ -220,6 +220,15 @@ TEST(RowKernels, AnyBytesUnpackInsideTheBoxAndAlikeInEveryVariant) {
   }
 }
 
+TEST(RowKernels, EveryVariantOfTheKernelsHasItsOwn) {
+  for (const kernels::Table* table : kernels::available()) {
+    const RowKernels* found = find_row_kernels(table->name);
+    ASSERT_NE(found, nullptr) << table->name;
+    EXPECT_STREQ(found->name, table->name);
+  }
+  EXPECT_EQ(find_row_kernels("abacus"), nullptr);
+}
+
 TEST(RowKernels, NoRowsAreNoWork) {
   const RowFormat format = format_of(Kind::kE8, 10, 64);
   for (const RowKernels* kernels : variants()) {
