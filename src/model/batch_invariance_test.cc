@@ -121,6 +121,13 @@ TEST(Forward, RowsAfterARewindAreAsIfNeverComputed) {
   }
 }
 
+TEST(CountingNew, SeesAnAllocation) {
+  const std::size_t before = testing::allocation_count();
+  static std::unique_ptr<std::vector<int>> kept;  // visible beyond this test, so that no compiler may drop it
+  kept = std::make_unique<std::vector<int>>(100);
+  EXPECT_EQ(testing::allocation_count() - before, 2u);
+}
+
 TEST(Forward, AllocatesNothingOnceItHasSeenTheSizes) {
   const auto model = testing::load_model(testing::golden_dir("dflash-target"));
   const auto draft = testing::load_draft(testing::golden_dir("dflash-full"), *model);
