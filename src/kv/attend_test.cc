@@ -2,27 +2,13 @@
 // errors.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <new>
 
+#include "kv/test_allocations.h"
 #include "kv/test_rows.h"
-
-namespace {
-std::atomic<std::size_t> allocations = 0;
-}
-
-// Counts every allocation of this test program.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace kakeya::kv {
 namespace {
@@ -246,9 +232,9 @@ TEST_P(EveryAttendChannel, SteadyStateAllocatesNothing) {
     cache->rewind_to(195);
   };
   step();
-  const std::size_t before = allocations;
+  const std::size_t before = allocations_so_far();
   for (int i = 0; i < 5; ++i) step();
-  EXPECT_EQ(allocations - before, 0u);
+  EXPECT_EQ(allocations_so_far() - before, 0u);
 }
 
 TEST(Attend, RowsThatSeeNothingGetZeros) {

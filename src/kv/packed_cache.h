@@ -1,6 +1,7 @@
 // The one implementation of Cache, visible to the sources and tests of this folder only.
 #pragma once
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "kv/cache.h"
@@ -31,6 +32,20 @@ struct LayerStore {
   RowStore k, v;
 };
 
+// Floats on a cache line's start: vector loads then never cross lines.
+template <class T>
+struct LineAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t kLine{64};
+  LineAllocator() = default;
+  template <class U>
+  explicit LineAllocator(const LineAllocator<U>&) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kLine)); }
+  void deallocate(T* p, std::size_t) { ::operator delete(p, kLine); }
+  bool operator==(const LineAllocator&) const { return true; }
+};
+using AlignedFloats = std::vector<float, LineAllocator<float>>;
+
 // Softmax-weighted sums over some positions, not yet normalised; views into someone's buffer.
 struct Partial {
   Rows<float> sums;          // [rows, head_dim], in the codec's domain
@@ -40,13 +55,13 @@ struct Partial {
 
 // Work buffers of one thread. They grow to the largest chunk seen and stay.
 struct AttendScratch {
-  std::vector<float> queries;  // [chunk, head_dim], rotated
-  std::vector<float> scores;   // [chunk, kSegmentTokens]
-  std::vector<float> tile;     // [kRunTokens, head_dim]
-  std::vector<float> scales;   // [kRunTokens]
-  std::vector<float> segment;  // a Partial: [chunk, head_dim + 2]
-  std::vector<float> total;    // a Partial: [chunk, head_dim + 2]
-  std::vector<Visible> seen;   // [chunk] what each row sees of the segment at hand
+  AlignedFloats queries;      // [chunk, head_dim], rotated
+  AlignedFloats scores;       // [chunk, kSegmentTokens]
+  AlignedFloats tile;         // [kRunTokens, head_dim]
+  AlignedFloats scales;       // [kRunTokens]
+  AlignedFloats segment;      // a Partial: [chunk, head_dim + 2]
+  AlignedFloats total;        // a Partial: [chunk, head_dim + 2]
+  std::vector<Visible> seen;  // [chunk] what each row sees of the segment at hand
 
   std::size_t allocated_bytes() const;
 };

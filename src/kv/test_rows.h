@@ -48,7 +48,7 @@ inline std::vector<float> cache_rows(std::size_t rows, std::size_t heads, std::s
       if (kind == 0) row[d] *= 40.0f;
       if (kind == 1) row[d] *= 1e-4f;
       if (kind == 2) row[d] = 0.0f;
-      if (kind == 3) row[d] = (d % 2 == 0 ? 1.0f : -1.0f) + (d % 4 < 2 ? -1.0f : 1.0f);
+      if (kind == 3) row[d] = (d % 2 == 0 ? 1.0f : -1.0f) - (d % 16 < 8 ? 1.0f : -1.0f);
     }
   }
   return out;
