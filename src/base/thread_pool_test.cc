@@ -62,5 +62,22 @@ TEST(ThreadPool, JobsAfterALongPauseWakeSleepingWorkers) {
   }
 }
 
+TEST(ThreadPool, IsDestroyedWithoutEverBeingUsed) {
+  for (int i = 0; i < 50; ++i) ThreadPool pool(1 + i % 4);
+}
+
+TEST(ThreadPool, TwoPoolsDoNotDisturbEachOther) {
+  ThreadPool a(2), b(2);
+  std::vector<int> counts(10);
+  std::thread other([&] {
+    for (int i = 0; i < 500; ++i) b.parallel_for(5, [&](std::size_t task, int) { ++counts[5 + task]; });
+  });
+  for (int i = 0; i < 500; ++i) a.parallel_for(5, [&](std::size_t task, int) { ++counts[task]; });
+  other.join();
+  for (const int n : counts) EXPECT_EQ(n, 500);
+}
+
+TEST(UsableCores, IsAtLeastOne) { EXPECT_GE(usable_cores(), 1); }
+
 }  // namespace
 }  // namespace kakeya::base
