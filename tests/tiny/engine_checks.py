@@ -131,7 +131,7 @@ class TwoImplementations(Pair):
     """6. The program and PyTorch accept the same drafts."""
 
     def test_accepted_counts_equal_those_of_pytorch(self):
-        cases = self.cases if pair.full() else pair.mixed(self.cases, 20)
+        cases = self.cases if pair.full() else pair.mixed(self.cases, 16)
         results, ties = self.drafted(cases, pair.DRAFT, *EXACT), 0
         for c, r in zip(cases, results):
             same = r["acceptance_lengths"] == c["acceptance_lengths"] and r["output_ids"] == c["dflash_ids"]
@@ -158,7 +158,7 @@ class WithLatticeCache(Pair):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        rows = mini_records()[:pair.count(16, 149)]
+        rows = mini_records()[:pair.count(12, 149)]
         prompts = encoded([CHAT % r["question"] for r in rows])
         texts = encoded([CHAT % r["question"] + r["answer"] + "<|im_end|>" for r in rows])
         cls.answered = [(len(p["prompt_ids"]), t["prompt_ids"]) for p, t in zip(prompts, texts)]
@@ -177,7 +177,7 @@ class WithLatticeCache(Pair):
         return total / n
 
     def test_loss_and_tau_with_and_without(self):
-        cases = pair.mixed(self.cases, pair.count(10, 100))
+        cases = pair.mixed(self.cases, pair.count(8, 100))
         tau, loss = pair.tau(self.drafted(cases)), self.loss("bf16")
         print("\nbf16: tau %.3f, loss %.4f" % (tau, loss))
         # channel: most that tau may fall (share), most that the loss may rise (nats)

@@ -32,7 +32,7 @@ class Lossless(Pair):
     """1 and 2."""
 
     def all_prompts(self):
-        prompts = self.prompts(5, len(self.cases))
+        prompts = self.prompts(3, len(self.cases))
         if pair.full():
             from tiny.prompts import unseen
             from tiny.tokenizer import Tokenizer
@@ -65,7 +65,7 @@ class Controls(Pair):
     """3. Same loop, same prompts, a drafter that cannot know."""
 
     def test_controls_lose_and_baselines_are_beaten(self):
-        prompts = [c["prompt_ids"] for c in self.cases if c["set"] == "gsm-mini"][:pair.count(3, 20)]
+        prompts = [c["prompt_ids"] for c in self.cases if c["set"] == "gsm-mini"][:pair.count(2, 20)]
         real = self.measure.acceptance(self.target, self.draft, prompts, TOKENS)["tau_mean_of_prompts"]
         lost = {k: v["tau_mean_of_prompts"] for k, v in
                 self.measure.controls(self.target, self.draft, prompts, TOKENS).items()}
@@ -157,11 +157,32 @@ class Unseen(Pair):
             self.assertGreater(pair.tau(cases), least)
 
     def test_golden_counts_are_those_of_these_weights(self):
-        for c in pair.mixed(self.cases, pair.count(3, 100)):
+        for c in pair.mixed(self.cases, pair.count(2, 100)):
             run = self.decode.dflash(self.target, self.draft, c["prompt_ids"], TOKENS)
             if c["smallest_gap"] > 1e-3:
                 self.assertEqual(run.cycles, c["acceptance_lengths"])
                 self.assertEqual(run.ids, c["dflash_ids"])
+
+
+class Gates(Pair):
+    """tools/train/gates.py lets the shipped target pass and stops one that has learnt nothing."""
+
+    def found(self, target, prompts, tokens):
+        import gates
+        from tiny.prompts import unseen
+        from tiny.tokenizer import Tokenizer
+        tok = Tokenizer(pair.TARGET)
+        kept = gates.MAX_NEW, gates.SAMPLED
+        gates.MAX_NEW, gates.SAMPLED = tokens, prompts
+        self.addCleanup(lambda: (setattr(gates, "MAX_NEW", kept[0]), setattr(gates, "SAMPLED", kept[1])))
+        return [g.passed for g in gates.measure(target, tok, None, [unseen(tok, published="")["gsm-mini"]], prompts)]
+
+    def test_the_shipped_target_passes(self):
+        self.assertEqual(self.found(self.target, pair.count(6, 149), 200), [None, True, True, True])
+
+    def test_a_target_that_learnt_nothing_misses(self):
+        from tiny.model import Target
+        self.assertEqual(self.found(Target(self.target.cfg).eval(), 3, 12)[:3], [None, False, False])
 
 
 if __name__ == "__main__":

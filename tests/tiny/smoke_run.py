@@ -60,7 +60,7 @@ class Smoke(unittest.TestCase):
             self.assertTrue(os.path.exists(self.path("whole", "model", name)), name)
         report = json.loads(self.read("whole", "model", "report.json"))
         # ln 640 = 6.46 is what an untrained model has.
-        self.assertLess(report["held_out_loss"]["all"][0], 5.0)
+        self.assertLess(report["held_out_loss"]["all"][0], 5.5)
         self.assertEqual(report["controls"]["random drafter"]["tau_pooled"], 1.0)
         for name, v in report["tau"].items():
             self.assertEqual(v["against_plain"], {"equal": v["prompts"]}, name)

@@ -68,7 +68,7 @@ _SMOKE_TARGET = target_config(640, 64, 6, 128, 4, 2, 32, 1024)
 FULL = Recipe("full", _FULL_TARGET, draft_config(_FULL_TARGET, 2, 8, [1, 4]), target_steps=1450, target_tokens=8192,
               micro_tokens=2048, answers=45000, answer_tokens=200, answer_batch=128, draft_steps=5000, draft_batch=16, draft_blocks=32,
               tau_prompts=60, answer_prompts=320, save_every_steps=40, template_records=32000)
-SMOKE = Recipe("smoke", _SMOKE_TARGET, draft_config(_SMOKE_TARGET, 2, 8, [1, 4]), target_steps=40, target_tokens=2048,
-               micro_tokens=2048, answers=48, answer_tokens=24, answer_batch=2, draft_steps=16, draft_batch=8, draft_blocks=8,
+SMOKE = Recipe("smoke", _SMOKE_TARGET, draft_config(_SMOKE_TARGET, 2, 8, [1, 4]), target_steps=40, target_tokens=1024,
+               micro_tokens=1024, answers=48, answer_tokens=24, answer_batch=2, draft_steps=16, draft_batch=8, draft_blocks=8,
                tau_prompts=2, answer_prompts=4, save_every_steps=5, template_records=400)
 RECIPES = {r.name: r for r in (FULL, SMOKE)}
