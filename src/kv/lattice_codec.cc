@@ -203,14 +203,15 @@ void LatticeCodec::unpack(const kernels::Table& ops, const std::byte* rows, std:
 void LatticeCodec::decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,
                           std::span<float> out) const {
   KAKEYA_CHECK(out.size() == format_.dim);
+  const RowKernels& kernels = row_kernels(ops);
   float unused = 0;
   unpack(ops, row, 1, side, {out.data(), 1, format_.dim}, &unused);
   const Header header = load_header(row);
   const float step = header.peak_value() / static_cast<float>(format_.q);
   const float norm = header.norm_value();
-  for (float& c : out) c *= step;
+  kernels.scale(step, out.data(), out.size());
   ops.hadamard(out.data(), format_.dim);
-  for (float& u : out) u *= norm;
+  kernels.scale(norm, out.data(), out.size());
 }
 
 // "e8-q38" with prefix "e8-q": 38. Only the canonical spelling, so that a channel has one name.

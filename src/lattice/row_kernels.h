@@ -32,6 +32,8 @@ struct RowKernels {
   // codes + r * stride; no byte at or after `end` is read. Any bytes are safe.
   void (*unpack)(const RowFormat& format, const std::uint8_t* codes, std::size_t stride,
                  const std::uint8_t* end, std::span<const std::uint32_t> negate, Rows<float> tile);
+  // x[i] *= factor; dim values.
+  void (*scale)(float factor, float* x, std::size_t dim);
 };
 
 const RowKernels& scalar_row_kernels();

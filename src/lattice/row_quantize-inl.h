@@ -17,8 +17,6 @@ HWY_BEFORE_NAMESPACE();
 namespace kakeya::lattice {
 namespace HWY_NAMESPACE {
 
-// Adding it rounds |t| < 2^22 half to even; the integer then stands in the low mantissa bits.
-inline constexpr float kRound = 0x1.8p23f;
 // Adding it to an integer in [0, 2^22) puts that integer in the low mantissa bits.
 inline constexpr float kToBits = 0x1p23f;
 inline constexpr std::int32_t kMantissa = 0x7fffff;

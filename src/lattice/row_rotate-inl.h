@@ -21,6 +21,9 @@ namespace kakeya::lattice {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Adding it rounds |t| < 2^22 half to even; the integer then stands in the low mantissa bits.
+inline constexpr float kRound = 0x1.8p23f;
+
 template <std::size_t N>
 using Floats = hn::FixedTag<float, N>;
 template <std::size_t N>

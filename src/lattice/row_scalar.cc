@@ -118,6 +118,10 @@ void unpack(const RowFormat& format, const std::uint8_t* codes, std::size_t stri
   }
 }
 
+void scale(float factor, float* x, std::size_t dim) {
+  for (std::size_t i = 0; i < dim; ++i) x[i] *= factor;
+}
+
 }  // namespace
 
 void row_points(const RowFormat& format, const float* y, float step, std::int16_t* doubled) {
@@ -168,7 +172,7 @@ void clamp_points(const RowFormat& format, std::span<const std::int16_t> doubled
 
 const RowKernels& scalar_row_kernels() {
   static constexpr RowKernels kTable = {
-      .name = "scalar", .rotate = rotate, .quantize = quantize, .unpack = unpack};
+      .name = "scalar", .rotate = rotate, .quantize = quantize, .unpack = unpack, .scale = scale};
   return kTable;
 }
 

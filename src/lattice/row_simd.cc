@@ -48,8 +48,14 @@ void unpack(const RowFormat& format, const std::uint8_t* codes, std::size_t stri
   }
 }
 
+void scale(float factor, float* x, std::size_t dim) {
+  const Floats<kLanes> d;
+  const auto factors = hn::Set(d, factor);
+  for (std::size_t i = 0; i < dim; i += kLanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), factors), d, x + i);
+}
+
 constexpr RowKernels make_kernels(const char* name) {
-  return {.name = name, .rotate = rotate, .quantize = quantize, .unpack = unpack};
+  return {.name = name, .rotate = rotate, .quantize = quantize, .unpack = unpack, .scale = scale};
 }
 
 }  // namespace HWY_NAMESPACE

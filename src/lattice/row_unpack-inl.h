@@ -42,6 +42,7 @@ class Unpacker {
     const auto radix = static_cast<float>(format.radix);
     radix_ = hn::Set(Floats<N>(), radix);
     inverse_ = hn::Set(Floats<N>(), 1.0f / radix);
+    half_step_ = hn::Set(Floats<N>(), 0.5f / radix - 0.5f);
     offset_ = hn::Set(Floats<N>(), -static_cast<float>(format.q + 1));
     limit_ = hn::Set(Floats<N>(), static_cast<float>(format.q));
     HWY_ALIGN std::uint32_t mask[N];
@@ -57,7 +58,6 @@ class Unpacker {
   // codes may be read kPadding bytes past the row.
   HWY_INLINE void row(const std::uint8_t* codes, std::uint32_t negate, float* out) const {
     constexpr std::size_t kGroups = N / 4;
-    const auto sign = hn::BitCast(Floats<N>(), hn::Set(Words<N>(), negate));
     for (std::size_t g = 0; g < format_.groups; g += 4) {
       KAKEYA_UNROLL
       for (std::size_t j = 0; j < 4; j += kGroups) {
@@ -65,22 +65,28 @@ class Unpacker {
         const auto order = hn::Load(Words<N>(), format_.plan.bytes.data() + 4 * j);
         const auto shift = hn::Load(Words<N>(), format_.plan.shift.data() + 4 * j);
         const auto field = hn::And(hn::Shr(hn::TableLookupBytes(bytes, order), shift), mask_);
-        coordinates(field, sign, out + (g + j) * kGroup);
+        coordinates(field, out + (g + j) * kGroup);
       }
       codes += format_.group_bits / 2;  // bytes of 4 groups
     }
+    if (negate == 0) return;  // nearly always
+    const Floats<N> d;
+    const auto sign = hn::BitCast(d, hn::Set(Words<N>(), negate));
+    for (std::size_t i = 0; i < format_.dim; i += N)
+      hn::StoreU(hn::Xor(hn::LoadU(d, out + i), sign), d, out + i);
   }
 
  private:
-  HWY_INLINE void coordinates(WordVec<N> field, FloatVec<N> sign, float* out) const {
+  HWY_INLINE void coordinates(WordVec<N> field, float* out) const {
     const Floats<N> d;
-    const hn::RebindToSigned<Floats<N>> di;
     const Words<N> du;
-    // field < 2^18 and radix < 2^10, so the half added before the division keeps the floor exact.
-    const auto value = hn::ConvertTo(d, hn::BitCast(di, field));
-    const auto quotient = hn::ConvertTo(di, hn::Mul(hn::Add(value, hn::Set(d, 0.5f)), inverse_));
-    const auto low = hn::NegMulAdd(hn::ConvertTo(d, quotient), radix_, value);
-    auto high = hn::BitCast(du, quotient);
+    // quotient = round((value + 1/2) / radix - 1/2) is the floor: with value < 2^18 and radix <= 2^9 the
+    // rounded number is never nearer than 2^-10 to a tie. Adding kRound leaves the quotient in the low bits
+    // of `high`.
+    const auto value = hn::Sub(hn::BitCast(d, hn::Or(field, hn::Set(du, 0x4b000000u))), hn::Set(d, 0x1p23f));
+    const auto rounded = hn::Add(hn::MulAdd(value, inverse_, half_step_), hn::Set(d, kRound));
+    const auto low = hn::NegMulAdd(hn::Sub(rounded, hn::Set(d, kRound)), radix_, value);
+    auto high = hn::BitCast(du, rounded);
     auto offset = offset_;
     if constexpr (kKind == Kind::kE8) {
       const auto coset = hn::TestBit(hn::Broadcast<3>(high), hn::Set(du, 1));
@@ -92,17 +98,19 @@ class Unpacker {
     } else {
       auto parity = hn::Xor(field, hn::AndNot(last_, high));
       parity = hn::And(hn::Xor(parity, hn::Shuffle2301(parity)), hn::Set(du, 1));
-      high = hn::Add(high, hn::And(hn::Add(high, parity), last_));
+      // 2 * digit + parity where the parity bit was dropped.
+      const auto digit = hn::And(high, hn::Set(du, 0x3fffffu));
+      high = hn::Add(high, hn::And(hn::Add(digit, parity), last_));
     }
     const auto lower = hn::Neg(limit_);
     const auto even = hn::Add(low, offset);
-    const auto odd = hn::Add(hn::ConvertTo(d, hn::BitCast(di, high)), offset);
-    hn::StoreInterleaved2(hn::Xor(hn::Min(hn::Max(even, lower), limit_), sign),
-                          hn::Xor(hn::Min(hn::Max(odd, lower), limit_), sign), d, out);
+    const auto odd = hn::Add(hn::Sub(hn::BitCast(d, high), hn::Set(d, kRound)), offset);
+    hn::StoreInterleaved2(hn::Min(hn::Max(even, lower), limit_), hn::Min(hn::Max(odd, lower), limit_), d,
+                          out);
   }
 
   const RowFormat& format_;
-  FloatVec<N> radix_, inverse_, offset_, limit_;
+  FloatVec<N> radix_, inverse_, half_step_, offset_, limit_;
   WordVec<N> mask_, last_;
 };
 
