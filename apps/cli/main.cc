@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
   add_logits(app, context);
   add_perplexity(app, context);
   add_codec(app, context);
+  add_bench_acceptance(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

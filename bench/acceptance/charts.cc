@@ -147,8 +147,7 @@ std::string drop_chart(const Run& run) {
   const Frame f{{low - pad, high + pad, left, kWidth - 14, false}, {0, 1, bottom, top, false}};
   for (const double tick : nice_ticks(low, high, 6))
     svg.line(f.x.at(tick), top, f.x.at(tick), bottom, "grid");
-  draw_x_axis(svg, f, nice_ticks(low, high, 6),
-              "drop in acceptance rate, pp (right is worse)");
+  draw_x_axis(svg, f, nice_ticks(low, high, 6), "drop in acceptance rate, pp (right is worse)");
   double y = top;
   std::string previous;
   for (const Cell* cell : rows) {

@@ -1,6 +1,7 @@
 // FINDINGS.md: what was asked, the answer in words, the table, how it was measured, what it is not.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "acceptance/cell.h"
 

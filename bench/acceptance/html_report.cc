@@ -92,8 +92,7 @@ std::string verdicts(const Run& run) {
     if (channel != "bf16") text += card(run, channel);
   }
   text += "</div>\n<div class=\"grid\">\n";
-  text += figure_block("Cost of each channel (shaded: within its margin)",
-                       drop_chart(run));
+  text += figure_block("Cost of each channel (shaded: within its margin)", drop_chart(run));
   text += figure_block("Memory", memory_chart(run));
   return text + "</div>\n";
 }
