@@ -66,7 +66,8 @@ class Interrupted(unittest.TestCase):
         for flags, named in [(["--max-tokens", 64], "params.max_tokens"), (["--seed", 5], "seed"),
                              (["--block-size", 8], "block_size"), (["--draft-kv", "e8-q38"], "draft_channel"),
                              (["--n-samples", 61], "n_samples")]:
-            done = run(out, *DRY, *flags, "--resume")
+            given = dict(zip(DRY[1::2], DRY[2::2])) | dict([flags])
+            done = run(out, "--dry-run", *[part for pair in given.items() for part in pair], "--resume")
             self.assertEqual(done.returncode, 2, flags)
             self.assertIn(named, done.stderr)
 
