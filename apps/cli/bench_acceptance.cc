@@ -65,6 +65,7 @@ int run(Flags flags, const Context& context) {
   o.isa = context.isa;
   if (o.data_dir.empty()) o.data_dir = data_dir();
   if (o.cache_dir.empty()) o.cache_dir = cache_dir();
+  if (const char* token = std::getenv("HF_TOKEN")) o.hub_token = token;
   catch_interrupts();
   acceptance::CommandIo io;
   io.terminal = ::isatty(STDERR_FILENO) == 1;

@@ -35,12 +35,15 @@ std::string embedded_for(const std::string& name) {
   return name == "gsm8k" ? "gsm-mini" : name == "humaneval" ? "py-mini" : "";
 }
 
-Result<std::vector<Dataset>> load_datasets(const RunOptions& options, std::vector<std::string>& notes) {
+Result<std::vector<Dataset>> load_datasets(const RunOptions& options, const StopSignal& stop,
+                                           std::vector<std::string>& notes) {
   DatasetOptions from;
   from.data_dir = options.data_dir;
   if (const Result<std::string> share = find_share_dir(""); share.ok()) from.share_dir = *share;
   from.cache_dir = options.cache_dir;
   if (!options.hub_url.empty()) from.hub_url = options.hub_url;
+  from.hub_token = options.hub_token;
+  from.cancelled = stop;
   from.allow_network = !options.offline && !options.dry_run;
   from.allow_synthetic = options.allow_synthetic;
   from.n_samples = options.n_samples;
@@ -49,6 +52,7 @@ Result<std::vector<Dataset>> load_datasets(const RunOptions& options, std::vecto
   std::vector<Dataset> sets;
   for (const std::string& name : options.datasets) {
     Result<Dataset> set = load_dataset(name, from);
+    if (!set.ok() && set.error().code == ErrorCode::kCancelled) return set.error();
     const std::string embedded = embedded_for(name);
     if (!set.ok() && options.dry_run) {
       notes.push_back(
@@ -63,6 +67,17 @@ Result<std::vector<Dataset>> load_datasets(const RunOptions& options, std::vecto
     sets.push_back(std::move(set).value());
   }
   return sets;
+}
+
+// Said before the hours of a run, not after.
+void warn_ungraded(const std::vector<Dataset>& datasets, const Grader& grader,
+                   std::vector<std::string>& notes) {
+  for (const Dataset& dataset : datasets) {
+    if (dataset.problems.empty() || dataset.problems[0].kind != TaskKind::kCode) continue;
+    if (const auto problem = sandbox_problem(grader)) {
+      notes.push_back(fmt::format("correctness of {} is not measured: {}", dataset.name, *problem));
+    }
+  }
 }
 
 Result<std::unique_ptr<BenchEngine>> open_engine(const RunOptions& options) {
@@ -216,11 +231,14 @@ int run_bench_acceptance(RunOptions options, const CommandIo& io, const StopSign
   plan.engine = std::move(engine).value();
   warn_block(options, *plan.engine, notes);
 
-  Result<std::vector<Dataset>> datasets = load_datasets(options, notes);
-  if (!datasets.ok()) return fail(io, datasets.error(), 1);
+  Result<std::vector<Dataset>> datasets = load_datasets(options, stop, notes);
+  if (!datasets.ok()) {
+    return fail(io, datasets.error(), datasets.error().code == ErrorCode::kCancelled ? kExitInterrupted : 1);
+  }
   plan.datasets = std::move(datasets).value();
 
   const Grader grader;
+  if (!plan.engine->is_mock()) warn_ungraded(plan.datasets, grader, notes);
   const RunContext context{options, *plan.engine, grader, stop};
   for (const Dataset& dataset : plan.datasets) {
     plan.work.emplace_back();

@@ -20,17 +20,7 @@ std::optional<std::string> sandbox_problem(const Grader& grader) {
                          "def check(candidate):\n    assert candidate(2) == 4\n", "twice",
                          "kakeya sandbox probe"};
   const Result<Grade> result = run_in_sandbox(grader, probe);
-  if (!result.ok()) {
-    std::string message = result.error().message;
-    if (message.find("namespace") != std::string::npos ||
-        message.find("not permitted") != std::string::npos ||
-        message.find("ermission denied") != std::string::npos) {
-      message +=
-          "; user namespaces seem to be forbidden here (a container without them, "
-          "kernel.unprivileged_userns_clone = 0, or kernel.apparmor_restrict_unprivileged_userns = 1)";
-    }
-    return message;
-  }
+  if (!result.ok()) return result.error().message;
   if (!result->correct) return "run code in the sandbox: a right program failed: " + result->detail;
   return std::nullopt;
 }

@@ -35,7 +35,7 @@ struct RunOptions {
   std::string out_dir;
   bool dry_run = false, resume = false, overwrite = false;
   bool allow_synthetic = false, offline = false;
-  std::string data_dir, cache_dir, hub_url;
+  std::string data_dir, cache_dir, hub_url, hub_token;
   int threads = 0;
   std::string isa;
 };

@@ -107,7 +107,15 @@ bool wait_for_verdict(Run& run, double seconds) {
 }
 
 Error did_not_start(const std::string& said) {
-  return unsupported(fmt::format("run code in the sandbox: it did not start: {}", quoted_excerpt(said, 300)));
+  std::string message = "run code in the sandbox: it did not start: " + quoted_excerpt(said, 300);
+  for (const char* sign : {"namespace", "not permitted", "ermission denied"}) {
+    if (said.find(sign) == std::string::npos) continue;
+    message +=
+        "; user namespaces seem to be forbidden here (a container without them, "
+        "kernel.unprivileged_userns_clone = 0, or kernel.apparmor_restrict_unprivileged_userns = 1)";
+    break;
+  }
+  return unsupported(std::move(message));
 }
 
 // started = false: the sandbox itself failed, which another way of starting it may cure.

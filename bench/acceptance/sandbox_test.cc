@@ -18,6 +18,7 @@ namespace kakeya::acceptance {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
@@ -320,6 +321,19 @@ TEST_F(Sandbox, AFewCanonicalSolutionsPassAndTheirWrongCopiesFail) {
     ASSERT_TRUE(wrong.ok()) << wrong.error().message;
     EXPECT_FALSE(wrong->correct) << problem.task_id;
   }
+}
+
+TEST(SandboxProblem, PointsToUserNamespacesWhenTheyAreForbidden) {
+  const std::string script =
+      (fs::temp_directory_path() / ("kakeya-nons-" + std::to_string(::getpid()))).string();
+  // what bubblewrap writes where user namespaces are off
+  std::ofstream(script) << "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n";
+  ::chmod(script.c_str(), 0755);
+  Grader grader;
+  grader.bwrap = script;
+  EXPECT_THAT(sandbox_problem(grader).value_or(""), AllOf(HasSubstr("No permissions to create new namespace"),
+                                                          HasSubstr("unprivileged_userns_clone")));
+  fs::remove(script);
 }
 
 TEST(SandboxProblem, SaysWhatIsMissing) {
