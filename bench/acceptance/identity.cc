@@ -23,12 +23,20 @@ std::string selection_sha256(const Dataset& dataset) {
 
 Json cell_identity(const RunOptions& options, const BenchEngine& engine, const Dataset& dataset,
                    const ChannelFacts& channel, const GenerationSettings& settings) {
+  // What a user chooses comes first: the first difference is the one that is named.
   return {
       {"engine", engine.kind()},
-      {"kakeya", {{"version", version()}, {"commit", build_commit()}, {"build", build_type()}}},
-      {"machine", {{"isa", engine.isa()}, {"threads", engine.threads()}}},
-      {"target", {{"id", engine.target().id}, {"sha256", engine.target().sha256}}},
-      {"draft", {{"id", engine.draft().id}, {"sha256", engine.draft().sha256}}},
+      {"protocol", options.protocol},
+      {"params",
+       {{"n_samples", options.n_samples},
+        {"max_tokens", options.max_tokens},
+        {"seed", options.seed},
+        {"block_size", settings.block_size},
+        {"verify_width", settings.verify_width},
+        {"temperature", static_cast<double>(options.temperature)},
+        {"anchors", options.anchors},
+        {"prompt_style", to_string(prompt_style(options))},
+        {"context_tokens", settings.context_tokens}}},
       {"channel",
        {{"name", channel.name}, {"boundary", channel.boundary}, {"draft_channel", channel.draft_channel}}},
       {"dataset",
@@ -37,17 +45,10 @@ Json cell_identity(const RunOptions& options, const BenchEngine& engine, const D
         {"sha256", dataset.sha256},
         {"seed", dataset.seed},
         {"selection_sha256", selection_sha256(dataset)}}},
-      {"protocol", options.protocol},
-      {"params",
-       {{"n_samples", options.n_samples},
-        {"max_tokens", options.max_tokens},
-        {"block_size", settings.block_size},
-        {"verify_width", settings.verify_width},
-        {"temperature", static_cast<double>(options.temperature)},
-        {"seed", options.seed},
-        {"anchors", options.anchors},
-        {"prompt_style", to_string(prompt_style(options))},
-        {"context_tokens", settings.context_tokens}}}};
+      {"target", {{"id", engine.target().id}, {"sha256", engine.target().sha256}}},
+      {"draft", {{"id", engine.draft().id}, {"sha256", engine.draft().sha256}}},
+      {"kakeya", {{"version", version()}, {"commit", build_commit()}, {"build", build_type()}}},
+      {"machine", {{"isa", engine.isa()}, {"threads", engine.threads()}}}};
 }
 
 std::string identity_difference(const Json& there, const Json& now) {
