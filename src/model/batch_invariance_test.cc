@@ -50,8 +50,6 @@ class BatchInvariance : public ::testing::TestWithParam<std::string> {
 
 TEST_P(BatchInvariance, PiecesAndThreadsChangeNoBit) {
   base::ThreadPool one(1), two(2);
-  std::vector<const kernels::Table*> variants = {kernels::available().front()};
-  if (kernels::available().size() > 1) variants.push_back(&kernels::best());
   static_assert(kMaxChunkRows < 300);
   const std::size_t long_prompt = GetParam() == "bf16" ? 300 : 70;  // once is enough for chunks
   for (const auto& [name, n] : {std::pair{"dflash-target", long_prompt},
@@ -60,7 +58,7 @@ TEST_P(BatchInvariance, PiecesAndThreadsChangeNoBit) {
     const auto model = testing::load_model(testing::golden_dir(name));
     ASSERT_NE(model, nullptr);
     const auto ids = testing::random_tokens(n, model->config().vocab_size, 11);
-    for (const kernels::Table* ops : variants) {
+    for (const kernels::Table* ops : testing::oracle_and_best()) {
       SCOPED_TRACE(std::string(name) + ", " + ops->name);
       const Trace whole = run(*model, GetParam(), {ops, &one}, ids, n);
       expect_same(run(*model, GetParam(), {ops, &two}, ids, n), whole);

@@ -21,7 +21,7 @@ TEST_P(DFlashGolden, IdsDraftsTapsAndAcceptanceEqualTheReference) {
   const testing::Golden golden(directory_ + "/golden.safetensors");
   ASSERT_EQ(json["cases"].size(), 5u);
   base::ThreadPool pool(2);
-  for (const kernels::Table* ops : kernels::available()) {
+  for (const kernels::Table* ops : testing::oracle_and_best()) {
     const Compute compute{ops, &pool};
     for (std::size_t i = 0; i < json["cases"].size(); ++i) {
       SCOPED_TRACE(std::string(ops->name) + ", case " + std::to_string(i));

@@ -270,6 +270,24 @@ TEST_F(ModelNan, InAnEmbeddingRowIsAnErrorOfThePassThatReadsIt) {
   expect_numeric_error_and_clean_cache();
 }
 
+TEST_F(ModelNan, InALaterChunkDropsTheChunksBefore) {
+  poison("model.embed_tokens.weight", 5 * 48);
+  write(header());
+  const auto model = testing::load_model(directory_.string());
+  ASSERT_NE(model, nullptr);
+  base::ThreadPool pool(2);
+  auto kv = testing::make_cache(model->kv_shape(), "bf16", 400);
+  auto scratch = model->make_scratch();
+  ForwardResult result;
+  std::vector<Token> ids(300, 1);
+  ids[290] = 5;
+  const Status status =
+      model->forward({&kernels::best(), &pool}, {ids, kv.get(), LogitRows::kLast, {}}, *scratch, result);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::kNumeric);
+  EXPECT_EQ(kv->length(), 0u);
+}
+
 TEST_F(ModelNan, BehindTheLastAttentionIsFoundInTheLogits) {
   poison("model.layers.2.mlp.down_proj.weight", 7);
   expect_numeric_error_and_clean_cache();
