@@ -1,3 +1,5 @@
+// One layer over a few rows. No loop over layers and no positions here: model.cc and dflash_draft.cc have
+// them.
 #include "model/layer.h"
 
 #include <fmt/format.h>

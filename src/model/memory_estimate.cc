@@ -1,3 +1,4 @@
+// Counts, no allocations.
 #include "model/memory_estimate.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Loading and the forward pass of Qwen3 and Llama targets. The layer itself is in layer.cc.
 #include "model/model.h"
 
 #include <fmt/format.h>

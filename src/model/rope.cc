@@ -1,3 +1,4 @@
+// Rotary frequencies and angles; equations as in transformers, modeling_rope_utils.py.
 #include "model/rope.h"
 
 #include <cmath>

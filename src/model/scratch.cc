@@ -1,3 +1,4 @@
+// Sizes of the work buffers.
 #include "model/scratch.h"
 
 namespace kakeya::model {

@@ -1,3 +1,4 @@
+// Lookup and checks of tensors; no arithmetic beyond the conversion of vectors to float.
 #include "model/weights.h"
 
 #include <fmt/format.h>
