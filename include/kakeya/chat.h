@@ -11,11 +11,11 @@ namespace kakeya {
 
 struct ToolCall {
   std::string name;
-  std::string arguments_json;         // a JSON object, or a JSON string that the template prints verbatim
+  std::string arguments_json;  // a JSON object, or a JSON string that the template prints verbatim
 };
 
 struct ChatMessage {
-  std::string role;                   // "system", "user", "assistant", "tool", ...
+  std::string role;  // "system", "user", "assistant", "tool", ...
   std::string content;
   std::optional<std::string> reasoning_content;
   std::vector<ToolCall> tool_calls;

@@ -12,9 +12,9 @@
 namespace kakeya {
 
 struct ChannelInfo {
-  std::string name;         // "e8-q38"
-  std::string lattice;      // "e8", "d4", or "" when it is none
-  int q_range = 0;          // 0 when it has none
+  std::string name;     // "e8-q38"
+  std::string lattice;  // "e8", "d4", or "" when it is none
+  int q_range = 0;      // 0 when it has none
   std::string help;
   double bits_allocated = 0;  // per vector, headers and padding included
   double bits_formula = 0;
@@ -31,7 +31,8 @@ Result<ChannelInfo> channel_info(std::string_view name, std::size_t head_dim);
 
 class Codec {
  public:
-  static Result<std::unique_ptr<Codec>> create(std::string_view channel, std::size_t head_dim, std::string_view isa = "");
+  static Result<std::unique_ptr<Codec>> create(std::string_view channel, std::size_t head_dim,
+                                               std::string_view isa = "");
   virtual ~Codec() = default;
   virtual const ChannelInfo& info() const = 0;
   virtual std::size_t head_dim() const = 0;
@@ -47,14 +48,14 @@ class Codec {
 Result<std::vector<float>> nearest_points(std::string_view lattice, std::span<const float> blocks);
 
 struct CodecSpeed {
-  std::string name;          // "e8-q10"
+  std::string name;  // "e8-q10"
   std::string isa;
   std::size_t head_dim = 0, rows = 0;
   double encode_per_s = 0, decode_per_s = 0, attend_per_s = 0;  // vectors a second, one thread
   double memcpy_per_s = 0, bf16_attend_per_s = 0;               // same run: bf16-sized copies, bf16 attention
 };
 // Best of `repeats` on `rows` random vectors.
-Result<CodecSpeed> measure_codec(std::string_view channel, std::size_t head_dim, std::size_t rows, int repeats,
-                                 std::string_view isa = "");
+Result<CodecSpeed> measure_codec(std::string_view channel, std::size_t head_dim, std::size_t rows,
+                                 int repeats, std::string_view isa = "");
 
 }  // namespace kakeya

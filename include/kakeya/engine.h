@@ -17,7 +17,7 @@ namespace kakeya {
 class Session;
 
 struct ModelInfo {
-  std::string id;            // last path component, or "tiny"
+  std::string id;  // last path component, or "tiny"
   std::string path;
   std::string sha256;        // of the weight files in name order; computed on first use of Engine::sha256()
   std::string dtype;         // of the matrices
@@ -25,8 +25,8 @@ struct ModelInfo {
   std::size_t parameters = 0, weight_bytes = 0;
   std::size_t layers = 0, hidden_size = 0, heads = 0, kv_heads = 0, head_dim = 0, vocab_size = 0;
   std::size_t max_position_embeddings = 0;
-  std::size_t block_size = 0;                  // drafts
-  std::vector<std::size_t> target_layer_ids;   // drafts
+  std::size_t block_size = 0;                 // drafts
+  std::vector<std::size_t> target_layer_ids;  // drafts
 };
 
 // Immutable after open; sessions may be used from different threads one at a time (they share the pool).
@@ -68,7 +68,8 @@ class TextCodec {
 // CPU variants this build and machine can run, scalar first, best last.
 std::vector<std::string> available_isas();
 // The directory that holds models/tiny and data/ (the embedded pair and sets): `hint` when not empty, else
-// ../share/kakeya beside the binary, else the source tree this was built from. Errors: kNotFound with the places.
+// ../share/kakeya beside the binary, else the source tree this was built from. Errors: kNotFound with the
+// places.
 Result<std::string> find_share_dir(const std::string& hint);
 
 }  // namespace kakeya

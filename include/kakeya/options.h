@@ -42,10 +42,10 @@ struct GenerateOptions {
   int max_tokens = 256;
   SamplingOptions sampling;
   AcceptRule accept_rule = AcceptRule::kTargetSample;
-  bool use_draft = true;             // ignored when the engine has no drafter
-  std::size_t block_size = 0;        // tokens the draft fills, anchor included; 0 = the draft's own
-  std::size_t verify_width = 0;      // rows the target verifies, anchor included; 0 = block_size
-  bool ignore_stop = false;          // do not end at end-of-text ids
+  bool use_draft = true;         // ignored when the engine has no drafter
+  std::size_t block_size = 0;    // tokens the draft fills, anchor included; 0 = the draft's own
+  std::size_t verify_width = 0;  // rows the target verifies, anchor included; 0 = block_size
+  bool ignore_stop = false;      // do not end at end-of-text ids
   std::vector<Token> extra_stop_ids;
 };
 

@@ -33,20 +33,24 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}    // NOLINT: implicit by design
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit by design
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
   T& value() & { return ok() ? *std::get_if<0>(&state_) : (std::abort(), *std::get_if<0>(&state_)); }
-  const T& value() const& { return ok() ? *std::get_if<0>(&state_) : (std::abort(), *std::get_if<0>(&state_)); }
+  const T& value() const& {
+    return ok() ? *std::get_if<0>(&state_) : (std::abort(), *std::get_if<0>(&state_));
+  }
   T&& value() && { return std::move(value()); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const Error& error() const { return !ok() ? *std::get_if<1>(&state_) : (std::abort(), *std::get_if<1>(&state_)); }
+  const Error& error() const {
+    return !ok() ? *std::get_if<1>(&state_) : (std::abort(), *std::get_if<1>(&state_));
+  }
 
  private:
   std::variant<T, Error> state_;
@@ -67,7 +71,9 @@ class [[nodiscard]] Result<void> {
 
 using Status = Result<void>;
 
-inline Error invalid_argument(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
+inline Error invalid_argument(std::string message) {
+  return {ErrorCode::kInvalidArgument, std::move(message)};
+}
 inline Error not_found(std::string message) { return {ErrorCode::kNotFound, std::move(message)}; }
 inline Error corrupt_data(std::string message) { return {ErrorCode::kCorruptData, std::move(message)}; }
 inline Error unsupported(std::string message) { return {ErrorCode::kUnsupported, std::move(message)}; }
@@ -76,8 +82,8 @@ inline Error io_error(std::string message) { return {ErrorCode::kIo, std::move(m
 }  // namespace kakeya
 
 // Leaves the calling function with the error of `expr` (a Status or Result).
-#define KAKEYA_TRY(expr)                              \
-  do {                                                \
+#define KAKEYA_TRY(expr)                                                                   \
+  do {                                                                                     \
     if (auto kakeya_status_ = (expr); !kakeya_status_.ok()) return kakeya_status_.error(); \
   } while (false)
 

@@ -17,23 +17,25 @@ struct Cycle {
   std::uint32_t proposed = 0;
   std::uint32_t accepted = 0;
   std::uint32_t emitted = 0;
-  std::uint32_t length() const { return accepted + 1; }  // acceptance length, uncut: the paper's tau per cycle
+  std::uint32_t length() const {
+    return accepted + 1;
+  }  // acceptance length, uncut: the paper's tau per cycle
 };
 
 struct Timings {
-  double ttft_ms = 0;     // call to first token, prompt included
+  double ttft_ms = 0;  // call to first token, prompt included
   double prefill_ms = 0;
-  double decode_ms = 0;   // first token to last
-  double draft_ms = 0;    // within decode_ms: observe + propose
-  double verify_ms = 0;   // within decode_ms: target passes
+  double decode_ms = 0;  // first token to last
+  double draft_ms = 0;   // within decode_ms: observe + propose
+  double verify_ms = 0;  // within decode_ms: target passes
 };
 
 enum class FinishReason { kStop, kLength, kCancelled };
 const char* to_string(FinishReason reason);  // "stop", "length", "cancelled"
 
 struct Generation {
-  std::vector<Token> ids;             // stop token included when there is one
-  std::string text;                   // special tokens left out
+  std::vector<Token> ids;  // stop token included when there is one
+  std::string text;        // special tokens left out
   FinishReason finish = FinishReason::kLength;
   std::vector<Cycle> cycles;          // empty without a drafter
   std::uint64_t target_forwards = 0;  // passes of the target after the prompt, counted inside the model call
@@ -44,7 +46,7 @@ struct Generation {
 using EventSink = std::function<bool(std::string_view text, std::span<const Token> ids)>;
 
 struct LayerKv {
-  std::string channel;                // in effect
+  std::string channel;  // in effect
   std::uint64_t codec_fired_calls = 0, codec_fired_vectors = 0;
   std::uint64_t skip_fired_calls = 0, skip_fired_vectors = 0;
 };
@@ -60,7 +62,7 @@ struct KvLedger {
 
 struct MemoryLedger {
   KvLedger target;
-  KvLedger draft;            // channel "" without a drafter
+  KvLedger draft;  // channel "" without a drafter
   std::size_t taps_bytes = 0;
   std::size_t model_scratch_bytes = 0;
 };
@@ -69,10 +71,10 @@ struct MemoryLedger {
 // through this session's channels, and the run goes on along the reference.
 struct ForcedRequest {
   std::span<const Token> prompt;
-  std::span<const Token> reference;         // bf16 greedy output of the same prompt
-  std::span<const std::size_t> anchors;     // ascending indices into reference: the anchor token's own index
-  std::size_t block_size = 0;               // 0 = the draft's own
-  std::size_t verify_width = 0;             // 0 = block_size
+  std::span<const Token> reference;      // bf16 greedy output of the same prompt
+  std::span<const std::size_t> anchors;  // ascending indices into reference: the anchor token's own index
+  std::size_t block_size = 0;            // 0 = the draft's own
+  std::size_t verify_width = 0;          // 0 = block_size
 };
 
 struct ForcedAnchor {
@@ -85,10 +87,10 @@ struct ForcedAnchor {
 struct ForcedResult {
   std::vector<ForcedAnchor> anchors;
   std::size_t positions = 0;
-  std::size_t top1_agree = 0;        // argmax equal to the bf16 argmax
-  double kl_sum = 0;                 // nats, KL(bf16 || channel), summed over positions
-  double nll_sum = 0;                // nats of reference tokens under the channel
-  double nll_baseline_sum = 0;       // the same under bf16
+  std::size_t top1_agree = 0;            // argmax equal to the bf16 argmax
+  double kl_sum = 0;                     // nats, KL(bf16 || channel), summed over positions
+  double nll_sum = 0;                    // nats of reference tokens under the channel
+  double nll_baseline_sum = 0;           // the same under bf16
   std::ptrdiff_t first_divergence = -1;  // first position whose argmax differs from bf16; -1 = none
 };
 
@@ -97,7 +99,7 @@ enum class LogitSelection { kLast, kAll };
 struct LogitResult {
   std::vector<float> logits;  // [rows, vocab]
   std::size_t rows = 0, vocab = 0;
-  std::vector<float> taps;    // [tokens, taps * hidden] when asked for
+  std::vector<float> taps;  // [tokens, taps * hidden] when asked for
   std::size_t tap_rows = 0, tap_width = 0;
 };
 
@@ -109,8 +111,8 @@ struct PerplexityResult {
 class Session {
  public:
   virtual ~Session() = default;
-  // Starts over with `prompt`. Errors: kInvalidArgument (empty prompt, ids outside the vocabulary, prompt + output
-  // beyond the context: names both), kNumeric.
+  // Starts over with `prompt`. Errors: kInvalidArgument (empty prompt, ids outside the vocabulary, prompt +
+  // output beyond the context: names both), kNumeric.
   virtual Result<Generation> generate(std::span<const Token> prompt, const GenerateOptions& options,
                                       const EventSink& sink = {}) = 0;
   virtual Result<ForcedResult> forced_reference(const ForcedRequest& request) = 0;

@@ -45,7 +45,8 @@ Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes) 
     out.append(buffer, static_cast<std::size_t>(n));
     if (out.size() > max_bytes) {
       ::close(fd);
-      return corrupt_data("read " + path + ": larger than the limit of " + std::to_string(max_bytes) + " bytes");
+      return corrupt_data("read " + path + ": larger than the limit of " + std::to_string(max_bytes) +
+                          " bytes");
     }
   }
   ::close(fd);

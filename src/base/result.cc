@@ -4,15 +4,24 @@ namespace kakeya {
 
 const char* to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return "invalid argument";
-    case ErrorCode::kNotFound: return "not found";
-    case ErrorCode::kCorruptData: return "corrupt data";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kIo: return "i/o error";
-    case ErrorCode::kNetwork: return "network error";
-    case ErrorCode::kOutOfMemory: return "out of memory";
-    case ErrorCode::kNumeric: return "numeric error";
-    case ErrorCode::kCancelled: return "cancelled";
+    case ErrorCode::kInvalidArgument:
+      return "invalid argument";
+    case ErrorCode::kNotFound:
+      return "not found";
+    case ErrorCode::kCorruptData:
+      return "corrupt data";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kIo:
+      return "i/o error";
+    case ErrorCode::kNetwork:
+      return "network error";
+    case ErrorCode::kOutOfMemory:
+      return "out of memory";
+    case ErrorCode::kNumeric:
+      return "numeric error";
+    case ErrorCode::kCancelled:
+      return "cancelled";
   }
   return "unknown error";
 }

@@ -16,15 +16,13 @@ struct Rows {
   Rows() = default;
   Rows(T* d, std::size_t r, std::size_t c) : data(d), rows(r), cols(c), stride(c) {}
   Rows(T* d, std::size_t r, std::size_t c, std::size_t s) : data(d), rows(r), cols(c), stride(s) {}
-  operator Rows<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, cols, stride};
-  }
+  operator Rows<const T>() const requires(!std::is_const_v<T>) { return {data, rows, cols, stride}; }
 
   std::span<T> row(std::size_t i) const { return {data + i * stride, cols}; }
   // Rows [first, first + count).
-  Rows sub(std::size_t first, std::size_t count) const { return {data + first * stride, count, cols, stride}; }
+  Rows sub(std::size_t first, std::size_t count) const {
+    return {data + first * stride, count, cols, stride};
+  }
 };
 
 }  // namespace kakeya
