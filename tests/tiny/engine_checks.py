@@ -181,7 +181,7 @@ class WithLatticeCache(Pair):
         tau, loss = pair.tau(self.drafted(cases)), self.loss("bf16")
         print("\nbf16: tau %.3f, loss %.4f" % (tau, loss))
         # channel: most that tau may fall (share), most that the loss may rise (nats)
-        for kv, tau_fall, loss_rise in (("e8-q38", 0.05, 0.002), ("e8-q10", 0.10, 0.005), ("e8-q4", 0.35, 0.03)):
+        for kv, tau_fall, loss_rise in (("e8-q38", 0.05, 0.002), ("e8-q10", 0.10, 0.005), ("e8-q4", 0.10, 0.01)):
             t, l = pair.tau(self.drafted(cases, kv=kv)), self.loss(kv)
             both = pair.tau(self.drafted(cases, kv=kv, draft_kv=kv))
             print("%s: tau %.3f, loss %.4f; with the draft's cache in it too: tau %.3f" % (kv, t, l, both))
@@ -193,7 +193,7 @@ class WithLatticeCache(Pair):
         rise = self.loss("e8-q2") - self.loss("bf16")
         fall = 1 - pair.tau(self.drafted(cases, kv="e8-q2", draft_kv="e8-q2")) / pair.tau(self.drafted(cases))
         print("\ne8-q2: loss %+.4f, tau %+.1f%%" % (rise, -100 * fall))
-        self.assertGreater(rise, 0.03)
+        self.assertGreater(rise, 0.01)                             # more than any channel above may
 
 
 def mini_records():

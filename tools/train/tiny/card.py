@@ -19,7 +19,8 @@ GSM8K-shaped solutions; it does not solve GSM8K.** Its acceptance lengths say no
 - `draft/`: DFlash, {draft_layers} layers, block {block_size}, taps: outputs of layers {taps} (0-based); embedding and head are the
   target's.
 - `golden.json`, `golden_*.npy`: greedy ids (plain and DFlash), per-cycle acceptance, logits, taps and first draft logits,
-  computed in float32 PyTorch from these files (`tools/golden/make_tiny_golden.py`). `report.json`: the measurements below.
+  computed in float32 PyTorch from these files. `golden_cycles.json`: ids and accepted counts of 100 prompts of the mini sets.
+  Both are made by `tools/golden/make_tiny_golden.py`. `report.json`: the measurements below.
 
 Weights are bfloat16, safetensors. Recipe and commands: `tools/train/README.md`.
 """
@@ -98,9 +99,9 @@ def measured(report: Dict[str, Any]) -> str:
             "|---|---|---|---|---|---|---|---|"]
     out += [_acceptance_row(k, v) for k, v in report["tau"].items()]
     out += [_acceptance_row("control, " + k, v) for k, v in report["controls"].items()]
-    out += ["", "HumanEval and `py-mini` are raw completions; prompts of at most 600 tokens. Its full cycles are mostly texts that",
-            "loop, so the HumanEval mean flatters. Final answers: batched, bfloat16 products. The controls run on held-out",
-            "templates (the first of the set). \"tie\" would be a first difference where the two best logits are within 1e-3."]
+    out += ["", "HumanEval and `py-mini` are raw completions; prompts of at most 600 tokens. Full cycles on HumanEval are mostly",
+            "texts that loop, so its mean flatters. Final answers: batched, bfloat16 products. The controls run on held-out",
+            "templates (or `gsm-mini`). \"tie\" would be a first difference where the two best logits are within 1e-3."]
     for name, v in report["answers"].items():
         for e in v.get("samples", [])[:1]:
             text = (e["prompt"] + e["answer"]).replace("\n", "\n    ").replace("\n    \n", "\n\n")
@@ -108,5 +109,27 @@ def measured(report: Dict[str, Any]) -> str:
     return "\n".join(out) + "\n"
 
 
+def _program(p: Dict[str, Any]) -> str:
+    """What the C++ program measured on the same files; {} where it was not run."""
+    if not p:
+        return ""
+    out = ["", "## The C++ engine on the same files", "", p["about"], "", "| prompts | n | tau | accepted at position 1 to 7 |",
+           "|---|---|---|---|"]
+    out += ["| %s | %d | **%.2f** | %s |" % (v["set"], v["prompts"], v["tau"], " ".join("%.2f" % x for x in v["accepted_at_position"]))
+            for v in p["tau"]]
+    out += ["", p["channels_about"], "", "| KV channel of the target | tau | loss | tau with the draft's cache in it too |", "|---|---|---|---|"]
+    out += ["| %s | %.3f | %.4f | %s |" % (v["kv"], v["tau"], v["loss"], "%.3f" % v["tau_both"] if "tau_both" in v else "-")
+            for v in p["channels"]]
+    return "\n".join(out) + "\n"
+
+
+def _gates(gates: List[Dict[str, str]]) -> str:
+    if not gates:
+        return ""
+    out = ["", "Gates (`tools/train/gates.py`):", "", "| gate | wanted | found |", "|---|---|---|"]
+    return "\n".join(out + ["| %s | %s | %s |" % (g["name"], g["wanted"], g["found"]) for g in gates]) + "\n"
+
+
 def card(target: Config, draft: Config, report: Dict[str, Any]) -> str:
-    return head(target, draft) + measured(report) + TAIL
+    return (head(target, draft) + measured(report) + _gates(report.get("gates", [])) + _program(report.get("program", {})) +
+            TAIL)
