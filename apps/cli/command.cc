@@ -99,7 +99,7 @@ Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Cont
 }
 
 void print_json(const nlohmann::ordered_json& value) {
-  fmt::print("{}\n", value.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  fmt::print("{}\n", value.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 Result<std::vector<Token>> read_ids(const std::string& list_or_file) {

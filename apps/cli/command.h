@@ -44,7 +44,8 @@ struct EngineFlags {
 void add_engine_flags(CLI::App* command, EngineFlags& flags);
 Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Context& context);
 
-// One line of JSON on stdout; invalid UTF-8 becomes U+FFFD.
+// One line of ASCII JSON on stdout: no reader takes a U+2028 in a text for a line's end. Invalid UTF-8
+// becomes U+FFFD.
 void print_json(const nlohmann::ordered_json& value);
 
 // "1,2,3", or a file that holds such a list or a JSON array. Errors name what was given and the place.

@@ -3,6 +3,7 @@
 #include <kakeya/session.h>
 
 #include <cstdio>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
@@ -136,7 +137,7 @@ void add_generate(CLI::App& app, Context& context) {
   add_prompt_flags(command, *flags);
   command
       ->add_option("-n,--max-tokens", flags->max_tokens, "tokens to make at most (default 256, or what fits)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, std::numeric_limits<int>::max()));
   command->add_option("--kv", flags->session.kv, "KV channel of the target; 'codec list' shows them")
       ->capture_default_str();
   command->add_option("--draft-kv", flags->session.draft_kv, "KV channel of the draft")

@@ -74,19 +74,19 @@ Result<std::string> detokenize_line(const TextCodec& codec, const std::string& l
   for (const Json& id : value) {
     if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() > INT32_MAX) {
       return corrupt_data(fmt::format("entry {} is {}, expected a token id", ids.size(),
-                                      id.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 40)));
+                                      id.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 40)));
     }
     ids.push_back(id.get<Token>());
   }
   const std::string text = codec.decode(ids, flags.skip_special);
   if (!flags.jsonl) return text;
-  return Json({{"text", text}}).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return Json({{"text", text}}).dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
 Result<std::string> render_line(const TextCodec& codec, const std::string& line) {
   KAKEYA_ASSIGN(const ChatRequest request, parse_chat_request(line));
   KAKEYA_ASSIGN(const std::string text, codec.render_chat(request));
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
 CLI::App* add_line_command(CLI::App& app, const std::string& name, const std::string& what,
