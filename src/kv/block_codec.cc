@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/check.h"
 #include "base/half.h"
@@ -32,12 +33,17 @@ float load_scale(const std::byte* at) {
   return base::f16_to_f32(bits);
 }
 
+// 1 / scale; 0 for scales so small that it would overflow: as fp16 they are 0 in any case
+float inverse_of(float scale) {
+  return std::abs(scale) >= std::numeric_limits<float>::min() ? 1.0f / scale : 0.0f;
+}
+
 // scale = max|y| / 127, code = round(y / scale), halves away from zero
 float encode_block8(const float* y, std::byte* codes) {
   float largest = 0;
   for (std::size_t i = 0; i < kBlock; ++i) largest = std::max(largest, std::abs(y[i]));
   const float scale = largest / 127.0f;
-  const float inverse = scale != 0 ? 1.0f / scale : 0.0f;
+  const float inverse = inverse_of(scale);
   for (std::size_t i = 0; i < kBlock; ++i) {
     const float rounded = std::clamp(std::round(y[i] * inverse), -127.0f, 127.0f);
     codes[i] = static_cast<std::byte>(static_cast<std::int8_t>(rounded));
@@ -52,7 +58,7 @@ float encode_block4(const float* y, std::byte* codes) {
     if (std::abs(y[i]) > std::abs(extreme)) extreme = y[i];
   }
   const float scale = extreme / -8.0f;
-  const float inverse = scale != 0 ? 1.0f / scale : 0.0f;
+  const float inverse = inverse_of(scale);
   const auto code = [&](std::size_t i) {
     return static_cast<unsigned>(std::clamp(static_cast<int>(y[i] * inverse + 8.5f), 0, 15));
   };
