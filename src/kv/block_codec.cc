@@ -45,8 +45,10 @@ float encode_block8(const float* y, std::byte* codes) {
   const float scale = largest / 127.0f;
   const float inverse = inverse_of(scale);
   for (std::size_t i = 0; i < kBlock; ++i) {
-    const float rounded = std::clamp(std::round(y[i] * inverse), -127.0f, 127.0f);
-    codes[i] = static_cast<std::byte>(static_cast<std::int8_t>(rounded));
+    const float value = std::clamp(y[i] * inverse, -127.0f, 127.0f);
+    const int whole = static_cast<int>(value);
+    const float rest = value - static_cast<float>(whole);  // exact, so halves are seen as halves
+    codes[i] = static_cast<std::byte>(whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0));
   }
   return scale;
 }
