@@ -65,14 +65,18 @@ bool overlaps(const Box& a, const Box& b) {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 
-// Puts the label where nothing else is: right, left, above, below; else nowhere (the legend has it).
-void place_label(Svg& svg, double x, double y, const std::string& text, std::vector<Box>& taken,
-                 const Frame& f) {
+// Puts the label where nothing else is: right, left, above or below the interval; else nowhere (the legend
+// has it).
+void place_label(Svg& svg, double x, double y, double top, double bottom, const std::string& text,
+                 std::vector<Box>& taken, const Frame& f) {
   const double w = text_width(text), h = 14;
-  const std::vector<Box> candidates = {
-      {x + 9, y - h / 2, w, h}, {x - 9 - w, y - h / 2, w, h}, {x + 6, y - h - 8, w, h}, {x + 6, y + 8, w, h}};
+  const std::vector<Box> candidates = {{x + 9, y - h / 2, w, h},
+                                       {x - 9 - w, y - h / 2, w, h},
+                                       {x - w / 2, top - h - 4, w, h},
+                                       {x - w / 2, bottom + 4, w, h}};
   for (const Box& box : candidates) {
-    const bool inside = box.x >= f.x.from && box.x + box.width <= f.x.to + 8 && box.y >= f.y.to - 4;
+    const bool inside =
+        box.x >= f.x.from && box.x + box.width <= f.x.to + 8 && box.y + box.height <= f.y.from;
     const bool free =
         std::none_of(taken.begin(), taken.end(), [&](const Box& other) { return overlaps(box, other); });
     if (!inside || !free) continue;
@@ -191,8 +195,9 @@ std::string tau_bits_chart(const Run& run, const std::vector<const Cell*>& cells
   }
   const double margin = std::max(0.1, 0.15 * (high - low));
   Svg svg(kWidth, 300, "Acceptance length against bits per cached vector");
+  const double used = draw_legend(svg, run, cells, 52, 12);
   const Frame f{{fewest / 1.15, most * 1.25, 52, kWidth - 14, true},
-                {std::max(0.0, low - margin), high + margin, 250, 14, false}};
+                {std::max(0.0, low - margin), high + margin, 250, 14 + used, false}};
   draw_y_axis(svg, f, nice_ticks(f.y.low, f.y.high, 6), "tau: tokens per verify pass", "");
   std::vector<double> ticks;
   for (const double bits : {128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0}) {
@@ -217,7 +222,7 @@ std::string tau_bits_chart(const Run& run, const std::vector<const Cell*>& cells
     svg.line(x - 5, f.y.at(tau.high), x + 5, f.y.at(tau.high), "whisker");
     svg.marker(x, f.y.at(tau.estimate), series, 5);
     svg.close_series();
-    place_label(svg, x, f.y.at(tau.estimate),
+    place_label(svg, x, f.y.at(tau.estimate), f.y.at(tau.high), f.y.at(tau.low),
                 fmt::format("{} {}", cell->channel.name, figure(tau.estimate, 2)), taken, f);
   }
   return svg.finish();
