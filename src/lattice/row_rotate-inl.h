@@ -148,14 +148,11 @@ HWY_INLINE void rotate_chunk(FloatVec<N>* v) {
   butterflies<2>(v);
   if constexpr (N >= kGroup) butterflies<1>(v);
   if constexpr (N > kGroup) {
-    const Floats<N / 2> half;
+    // Stride 8 lies inside a vector: halves swapped, plus the vector with its upper half negated.
+    const Floats<N> d;
+    const auto signs = hn::ConcatLowerLower(d, hn::Set(d, -1.0f), hn::Set(d, 1.0f));
     KAKEYA_UNROLL
-    for (std::size_t i = 0; i < 8; ++i) {
-      auto low = hn::LowerHalf(half, v[i]);
-      auto high = hn::UpperHalf(half, v[i]);
-      butterfly(low, high);
-      v[i] = hn::Combine(Floats<N>(), high, low);
-    }
+    for (std::size_t i = 0; i < 8; ++i) v[i] = hn::MulAdd(v[i], signs, hn::ConcatLowerUpper(d, v[i], v[i]));
   }
   FloatVec<N> a[8];
   FloatVec<N> b[8];
