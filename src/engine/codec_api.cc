@@ -30,15 +30,14 @@ class RowsOfCodec final : public Codec {
     const std::size_t old_side = side_.size();
     rows_.reserve(old_bytes + count * codec_->row_bytes());
     rows_.resize(old_bytes + count * codec_->row_bytes());
-    for (std::size_t r = 0; r < count; ++r) {
-      std::byte* row = rows_.data() + old_bytes + r * codec_->row_bytes();
-      const Status status = codec_->encode(ops_, x.subspan(r * dim, dim), row, side_);
-      if (!status.ok()) {
-        rows_.resize(old_bytes);
-        side_.resize(old_side);
-        return Error{status.error().code,
-                     fmt::format("encode with {}: row {}: {}", info_.name, r, status.error().message)};
-      }
+    std::size_t failed = 0;
+    const Rows<const float> view(x.data(), count, dim);
+    const Status status = codec_->encode_rows(ops_, view, rows_.data() + old_bytes, side_, &failed);
+    if (!status.ok()) {
+      rows_.resize(old_bytes);
+      side_.resize(old_side);
+      return Error{status.error().code,
+                   fmt::format("encode with {}: row {}: {}", info_.name, failed, status.error().message)};
     }
     return {};
   }

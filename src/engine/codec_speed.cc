@@ -78,13 +78,12 @@ Result<CodecSpeed> measure_codec(std::string_view channel_name, std::size_t head
   CodecSpeed speed{.name = channel.name, .isa = ops->name, .head_dim = head_dim, .rows = rows};
   std::vector<std::byte> packed(rows * codec->row_bytes());
   kv::SideRows side;
+  const Rows<const float> view(x.data(), rows, head_dim);
+  std::size_t failed = 0;
   Status status;
   speed.encode_per_s = best_rate(rows, repeats, [&] {
     side.clear();
-    for (std::size_t r = 0; r < rows && status.ok(); ++r) {
-      status = codec->encode(*ops, {x.data() + r * head_dim, head_dim},
-                             packed.data() + r * codec->row_bytes(), side);
-    }
+    status = codec->encode_rows(*ops, view, packed.data(), side, &failed);
   });
   KAKEYA_TRY(status);
   std::vector<float> decoded(head_dim);
@@ -101,7 +100,6 @@ Result<CodecSpeed> measure_codec(std::string_view channel_name, std::size_t head
 
   base::ThreadPool pool(1);
   const kernels::Compute compute{ops, &pool};
-  const Rows<const float> view(x.data(), rows, head_dim);
   KAKEYA_ASSIGN(speed.attend_per_s, attend_rate(compute, channel, view, repeats));
   KAKEYA_ASSIGN(speed.bf16_attend_per_s, attend_rate(compute, plain, view, repeats));
   return speed;

@@ -89,14 +89,19 @@ std::size_t PackedCache::length() const {
 Status PackedCache::encode_head(const kernels::Table& ops, const LayerStore& layer, RowStore& store,
                                 Rows<const float> rows, std::size_t head) {
   const std::size_t dim = shape_.head_dim;
-  for (std::size_t i = 0; i < rows.rows; ++i) {
+  for (std::size_t i = 0; i < rows.rows;) {
     const std::size_t position = layer.length + i;
-    const std::span<const float> x = rows.row(i).subspan(head * dim, dim);
-    Status status = layer.codec->encode(ops, x, store.pages.row(head, position), store.side[head]);
-    if (status.ok()) continue;
-    return Error{status.error().code, std::string(&store == &layer.k ? "K" : "V") + " of head " +
-                                          std::to_string(head) + " at position " + std::to_string(position) +
-                                          ": " + status.error().message};
+    const std::size_t n = std::min(rows.rows - i, kPageTokens - position % kPageTokens);
+    const Rows<const float> x(rows.row(i).data() + head * dim, n, dim, rows.stride);
+    std::size_t failed = 0;
+    const Status status =
+        layer.codec->encode_rows(ops, x, store.pages.row(head, position), store.side[head], &failed);
+    if (!status.ok()) {
+      return Error{status.error().code,
+                   std::string(&store == &layer.k ? "K" : "V") + " of head " + std::to_string(head) +
+                       " at position " + std::to_string(position + failed) + ": " + status.error().message};
+    }
+    i += n;
   }
   return {};
 }

@@ -6,6 +6,15 @@
 
 namespace kakeya::kv {
 
+Status RowCodec::encode_rows(const kernels::Table& ops, Rows<const float> x, std::byte* rows, SideRows& side,
+                             std::size_t* failed) const {
+  for (std::size_t r = 0; r < x.rows; ++r) {
+    *failed = r;
+    KAKEYA_TRY(encode(ops, x.row(r), rows + r * row_bytes(), side));
+  }
+  return {};
+}
+
 std::span<const ChannelFamily> channel_families() {
   static const std::vector<ChannelFamily> kFamilies = {bf16_family(), e8_family(),   d4_family(),
                                                        q8_0_family(), q4_0_family(), tq4_family(),

@@ -37,6 +37,11 @@ class RowCodec {
   virtual Status encode(const kernels::Table& ops, std::span<const float> x, std::byte* row,
                         SideRows& side) const = 0;
 
+  // encode() for x.rows rows that go row_bytes() apart. On an error *failed is the row it is about; later
+  // rows are undefined and earlier ones stored.
+  virtual Status encode_rows(const kernels::Table& ops, Rows<const float> x, std::byte* rows, SideRows& side,
+                             std::size_t* failed) const;
+
   // Unpacks rows [0, n) that lie row_bytes() apart: tile [n, dim] and scale [n], in the codec's domain.
   virtual void unpack(const kernels::Table& ops, const std::byte* rows, std::size_t n,
                       std::span<const std::byte> side, Rows<float> tile, float* scales) const = 0;

@@ -84,6 +84,8 @@ class LatticeCodec final : public RowCodec {
 
   Status encode(const kernels::Table& ops, std::span<const float> x, std::byte* row,
                 SideRows& side) const override;
+  Status encode_rows(const kernels::Table& ops, Rows<const float> x, std::byte* rows, SideRows& side,
+                     std::size_t* failed) const override;
   void unpack(const kernels::Table& ops, const std::byte* rows, std::size_t n,
               std::span<const std::byte> side, Rows<float> tile, float* scales) const override;
   void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,
@@ -113,22 +115,36 @@ class LatticeCodec final : public RowCodec {
 
 Status LatticeCodec::encode(const kernels::Table& ops, std::span<const float> x, std::byte* row,
                             SideRows& side) const {
-  KAKEYA_CHECK(x.size() == format_.dim);
+  std::size_t failed = 0;
+  return encode_rows(ops, {x.data(), 1, x.size()}, row, side, &failed);
+}
+
+// Rotates one row ahead: norm, rotation and rounding of a row depend on each other step by step, and a core
+// fills the gaps with the work of its neighbour.
+Status LatticeCodec::encode_rows(const kernels::Table& ops, Rows<const float> x, std::byte* rows,
+                                 SideRows& side, std::size_t* failed) const {
+  KAKEYA_CHECK(x.cols == format_.dim);
+  if (x.rows == 0) return {};
   const RowKernels& kernels = row_kernels(ops);
-  alignas(64) float y[lattice::kMaxDim];
-  lattice::Rotated rotated = kernels.rotate(x.data(), format_.dim, y);
-  if (!rotated.finite) {
-    KAKEYA_TRY(check_finite(x));
-    rotated = rotate_huge(kernels, x, y);
-  }
-  const Header header{std::min(base::f32_to_f16(rotated.norm), kLargestF16),
-                      std::min(base::f32_to_f16(rotated.peak), kLargestF16)};
-  const float step = header.peak_value() / static_cast<float>(format_.q);
-  if (kernels.quantize(format_, y, step, reinterpret_cast<std::uint8_t*>(row + kHeaderBytes))) {
-    store_u16(row, header.norm);
-    store_u16(row + 2, header.peak);
-  } else {
-    encode_rare(y, step, header, row, side);
+  alignas(64) float y[2][lattice::kMaxDim];
+  lattice::Rotated rotated = kernels.rotate(x.row(0).data(), format_.dim, y[0]);
+  for (std::size_t r = 0; r < x.rows; ++r) {
+    if (!rotated.finite) {
+      *failed = r;
+      KAKEYA_TRY(check_finite(x.row(r)));
+      rotated = rotate_huge(kernels, x.row(r), y[r % 2]);
+    }
+    const Header header{std::min(base::f32_to_f16(rotated.norm), kLargestF16),
+                        std::min(base::f32_to_f16(rotated.peak), kLargestF16)};
+    const float step = header.peak_value() / static_cast<float>(format_.q);
+    if (r + 1 < x.rows) rotated = kernels.rotate(x.row(r + 1).data(), format_.dim, y[(r + 1) % 2]);
+    std::byte* row = rows + r * row_bytes();
+    if (kernels.quantize(format_, y[r % 2], step, reinterpret_cast<std::uint8_t*>(row + kHeaderBytes))) {
+      store_u16(row, header.norm);
+      store_u16(row + 2, header.peak);
+    } else {
+      encode_rare(y[r % 2], step, header, row, side);
+    }
   }
   return {};
 }

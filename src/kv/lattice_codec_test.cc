@@ -185,6 +185,44 @@ TEST(LatticeCodec, EveryVariantWritesTheScalarBytes) {
   }
 }
 
+TEST(LatticeCodec, RowsTogetherAreStoredAsRowsAlone) {
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal;
+  constexpr std::size_t kRows = 23;
+  constexpr std::size_t kStride = 71;
+  std::vector<float> x(kRows * kStride);
+  for (float& v : x) v = normal(random);
+  for (std::size_t j = 0; j < 64; ++j) {
+    x[3 * kStride + j] *= 1e30f;                                           // beyond fp32 when squared
+    x[5 * kStride + j] = __builtin_popcountll(j & 9) % 2 != 0 ? 2.0f : 0;  // two spikes: wide
+    x[22 * kStride + j] *= 1e-12f;
+  }
+  for (const kernels::Table* ops : variants()) {
+    const auto codec = codec_of(Kind::kE8, 5, 64);
+    std::vector<std::byte> together(kRows * codec->row_bytes());
+    std::vector<std::byte> alone(together.size());
+    SideRows side_together;
+    SideRows side_alone;
+    std::size_t failed = 0;
+    ASSERT_TRUE(
+        codec->encode_rows(*ops, {x.data(), kRows, 64, kStride}, together.data(), side_together, &failed)
+            .ok());
+    for (std::size_t r = 0; r < kRows; ++r) {
+      std::byte* row = alone.data() + r * codec->row_bytes();
+      ASSERT_TRUE(codec->encode(*ops, {x.data() + r * kStride, 64}, row, side_alone).ok());
+    }
+    EXPECT_EQ(together, alone) << ops->name;
+    EXPECT_EQ(side_together, side_alone) << ops->name;
+    EXPECT_FALSE(side_alone.empty());
+    std::vector<float> bad(x);
+    bad[7 * kStride + 9] = std::numeric_limits<float>::infinity();
+    EXPECT_FALSE(
+        codec->encode_rows(*ops, {bad.data(), kRows, 64, kStride}, together.data(), side_together, &failed)
+            .ok());
+    EXPECT_EQ(failed, 7u);
+  }
+}
+
 TEST(LatticeCodec, AllocatedBytesKeepTheTableOfTheDesign) {
   EXPECT_LE(codec_of(Kind::kE8, 38, 128)->row_bytes(), 108u);
   EXPECT_LE(codec_of(Kind::kE8, 10, 128)->row_bytes(), 76u);
