@@ -3,7 +3,8 @@
 
 namespace kakeya::acceptance {
 
-// Series colours are told apart with the common colour-vision deficiencies (after Okabe and Ito), lighter on dark.
+// Series colours are told apart with the common colour-vision deficiencies (after Okabe and Ito), lighter on
+// dark.
 inline constexpr const char* kReportStyle = R"(
 :root { color-scheme: light dark;
   --page:#ffffff; --ink:#1b1f24; --soft:#5a6470; --line:#dfe3e8; --panel:#f6f7f9; --inside:#0072b21f;
