@@ -240,6 +240,7 @@ Result<TensorStore> TensorStore::open(const std::string& directory) {
                           ", found " + (found == origin.end() ? "nowhere" : "in " + found->second));
     }
   }
+  for (const base::MappedFile& mapping : store.mappings_) mapping.read_ahead();
   return store;
 }
 
