@@ -38,21 +38,23 @@ class [[nodiscard]] Result {
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
-  T& value() & { return ok() ? *std::get_if<0>(&state_) : (std::abort(), *std::get_if<0>(&state_)); }
-  const T& value() const& {
-    return ok() ? *std::get_if<0>(&state_) : (std::abort(), *std::get_if<0>(&state_));
-  }
+  T& value() & { return held(std::get_if<0>(&state_)); }
+  const T& value() const& { return held(std::get_if<0>(&state_)); }
   T&& value() && { return std::move(value()); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const Error& error() const {
-    return !ok() ? *std::get_if<1>(&state_) : (std::abort(), *std::get_if<1>(&state_));
-  }
+  const Error& error() const { return held(std::get_if<1>(&state_)); }
 
  private:
+  template <class U>
+  static U& held(U* alternative) {
+    if (alternative == nullptr) std::abort();
+    return *alternative;
+  }
+
   std::variant<T, Error> state_;
 };
 
@@ -63,7 +65,10 @@ class [[nodiscard]] Result<void> {
   Result(Error error) : error_(std::move(error)) {}  // NOLINT: implicit by design
   bool ok() const { return !error_.has_value(); }
   explicit operator bool() const { return ok(); }
-  const Error& error() const { return error_.has_value() ? *error_ : (std::abort(), *error_); }
+  const Error& error() const {
+    if (!error_.has_value()) std::abort();
+    return *error_;
+  }
 
  private:
   std::optional<Error> error_;

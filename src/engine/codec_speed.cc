@@ -52,7 +52,7 @@ Result<double> attend_rate(const kernels::Compute& compute, const kv::Channel& c
   request.out = {out.data(), 1, out.size()};
   Status status;
   const double rate = best_rate(2 * x.rows, repeats, [&] { status = cache->attend(compute, request); });
-  KAKEYA_TRY(status);
+  if (!status.ok()) return status.error();
   return rate;
 }
 
@@ -85,7 +85,7 @@ Result<CodecSpeed> measure_codec(std::string_view channel_name, std::size_t head
     side.clear();
     status = codec->encode_rows(*ops, view, packed.data(), side, &failed);
   });
-  KAKEYA_TRY(status);
+  if (!status.ok()) return status.error();
   std::vector<float> decoded(head_dim);
   speed.decode_per_s = best_rate(rows, repeats, [&] {
     for (std::size_t r = 0; r < rows; ++r)
