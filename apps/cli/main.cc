@@ -4,6 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <iostream>
+#include <limits>
+#include <system_error>
 
 #include "cli/commands.h"
 
@@ -35,6 +41,29 @@ std::string isa_problem(const std::string& isa) {
   return fmt::format("--isa (or KAKEYA_ISA): found '{}', expected one of: {}", isa, fmt::join(known, ", "));
 }
 
+// Empty when `text` is a number that fits; CLI11 alone wraps -1 around and cuts what is too large.
+std::string unsigned_problem(const std::string& text) {
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc() && stop == end) return {};
+  return fmt::format("found '{}', expected a whole number from 0 to {}", text,
+                     std::numeric_limits<std::uint64_t>::max());
+}
+
+bool is_command(CLI::App& app, const std::string& name) {
+  const auto commands = app.get_subcommands({});
+  return std::any_of(commands.begin(), commands.end(),
+                     [&](const CLI::App* command) { return command->get_name() == name; });
+}
+
+void refuse_negative_counts(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_type_name().rfind("UINT", 0) == 0) option->check(CLI::Validator(unsigned_problem, ""));
+  }
+  for (CLI::App* command : app.get_subcommands({})) refuse_negative_counts(*command);
+}
+
 void add_global_flags(CLI::App& app, Context& context) {
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text());
@@ -45,6 +74,14 @@ void add_global_flags(CLI::App& app, Context& context) {
   app.footer(
       "Exit codes: 0 success, 1 the work failed, 2 wrong usage, 130 interrupted.\n"
       "Every command has --help with examples.");
+}
+
+// What was printed may still be in a buffer: a success that nobody can read is none.
+int flushed(int exit_code) {
+  std::cout.flush();
+  if (std::cout && std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  if (exit_code == kakeya::cli::kOk) std::fputs("error: stdout: cannot write\n", stderr);
+  return exit_code == kakeya::cli::kOk ? kakeya::cli::kFailed : exit_code;
 }
 
 }  // namespace
@@ -67,13 +104,21 @@ int main(int argc, char** argv) {
   add_perplexity(app, context);
   add_codec(app, context);
   add_bench_acceptance(app, context);
+  refuse_negative_counts(app);
   try {
     app.parse(argc, argv);
+  } catch (const std::system_error& error) {  // {fmt} reports so that stdout or stderr cannot be written
+    std::fputs(fmt::format("error: output: {}\n", error.what()).c_str(), stderr);
+    return kFailed;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0) return flushed(app.exit(error));  // --help, --version
+    if (argc > 1 && argv[1][0] != '-' && !is_command(app, argv[1])) {
+      fmt::print(stderr, "error: '{}' is not a command\nkakeya-llm --help lists the commands\n", argv[1]);
+      return kUsage;
+    }
     fmt::print(stderr, "error: {}\nkakeya-llm --help, or kakeya-llm COMMAND --help, shows what is expected\n",
                error.what());
     return kUsage;
   }
-  return context.exit_code;
+  return flushed(context.exit_code);
 }

@@ -208,6 +208,14 @@ int finish(const Run& run, const CommandIo& io) {
   return code;
 }
 
+// What options alone cannot tell when the block is the draft's own.
+Status check_width(const RunOptions& options, const BenchEngine& engine) {
+  const GenerationSettings settings = settings_of(options, engine);
+  if (settings.verify_width <= settings.block_size) return {};
+  return invalid_argument(fmt::format("--verify-width: found {}, expected at most the draft's block of {}",
+                                      settings.verify_width, settings.block_size));
+}
+
 void warn_block(const RunOptions& options, const BenchEngine& engine, std::vector<std::string>& notes) {
   const std::size_t trained = engine.draft().block_size;
   if (options.block_size <= trained || engine.is_mock()) return;
@@ -229,6 +237,9 @@ int run_bench_acceptance(RunOptions options, const CommandIo& io, const StopSign
   Result<std::unique_ptr<BenchEngine>> engine = open_engine(options);
   if (!engine.ok()) return fail(io, engine.error(), 1);
   plan.engine = std::move(engine).value();
+  if (const Status status = check_width(options, *plan.engine); !status.ok()) {
+    return fail(io, status.error(), kExitUsage);
+  }
   warn_block(options, *plan.engine, notes);
 
   Result<std::vector<Dataset>> datasets = load_datasets(options, stop, notes);

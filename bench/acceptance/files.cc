@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -19,9 +20,11 @@ Error system_error(const std::string& operation, const std::string& path) {
   return io_error(fmt::format("{} {}: {}", operation, path, std::strerror(errno)));
 }
 
-Status write_and_sync(const std::string& path, const std::string& content) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return system_error("create", path);
+// `regular`: a new file, synced. Otherwise a device or pipe, which is written to and cannot be synced.
+Status write_and_sync(const std::string& path, const std::string& content, bool regular = true) {
+  const int flags = regular ? O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC : O_WRONLY | O_CLOEXEC;
+  const int fd = ::open(path.c_str(), flags, 0644);
+  if (fd < 0) return system_error(regular ? "create" : "open", path);
   std::size_t done = 0;
   while (done < content.size()) {
     const ssize_t n = ::write(fd, content.data() + done, content.size() - done);
@@ -33,13 +36,22 @@ Status write_and_sync(const std::string& path, const std::string& content) {
     }
     done += static_cast<std::size_t>(n);
   }
-  if (::fsync(fd) != 0) {
+  if (regular && ::fsync(fd) != 0) {
     const Error error = system_error("sync", path);
     ::close(fd);
     return error;
   }
   if (::close(fd) != 0) return system_error("close", path);
   return {};
+}
+
+// Where a chain of links ends, so that a rename replaces the file and not the link.
+std::string resolved(const std::string& path) {
+  char* real = ::realpath(path.c_str(), nullptr);
+  if (real == nullptr) return path;
+  std::string out = real;
+  std::free(real);
+  return out;
 }
 
 std::string temporary_name(const std::string& path) { return fmt::format("{}.tmp-{}", path, ::getpid()); }
@@ -55,7 +67,21 @@ std::string sha256_text(std::string_view bytes) {
   return hex;
 }
 
-Status write_files(const std::vector<OutputFile>& files) {
+Status write_files(const std::vector<OutputFile>& outputs) {
+  std::vector<OutputFile> files;
+  for (const OutputFile& output : outputs) {
+    struct stat info {};
+    const bool exists = ::stat(output.path.c_str(), &info) == 0;
+    if (exists && S_ISDIR(info.st_mode)) {
+      return io_error(fmt::format("write {}: is a directory, expected the name of a file", output.path));
+    }
+    if (exists && !S_ISREG(info.st_mode)) {
+      KAKEYA_TRY(write_and_sync(output.path, output.content, false));
+      continue;
+    }
+    files.push_back(output);
+    if (exists) files.back().path = resolved(output.path);
+  }
   Status status;
   std::size_t staged = 0;
   for (; staged < files.size() && status.ok(); ++staged) {

@@ -17,7 +17,8 @@ struct OutputFile {
 };
 
 // All or nothing: every file is written beside its place and synced before the first one is renamed, so a
-// full disk leaves the directory as it was. Errors: kIo naming the file.
+// full disk leaves the directory as it was. A device or a pipe among them is written to, never replaced.
+// Errors: kIo naming the file.
 Status write_files(const std::vector<OutputFile>& files);
 
 // The file's bytes. Errors: kNotFound, kIo, kCorruptData when it is larger than max_bytes.

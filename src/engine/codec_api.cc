@@ -1,6 +1,8 @@
 // The codec part of the SDK: channels by name, one codec alone, nearest points. Timing is in codec_speed.cc.
 #include <fmt/format.h>
+
 #include <kakeya/codec.h>
+#include <cmath>
 
 #include "engine/codec_internal.h"
 #include "kv/channel.h"
@@ -115,6 +117,12 @@ Result<std::vector<float>> nearest_points(std::string_view name, std::span<const
     if (blocks.size() % n != 0) {
       return invalid_argument(
           fmt::format("nearest points of {}: {} values, expected a multiple of {}", name, blocks.size(), n));
+    }
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      if (std::isfinite(blocks[i])) continue;
+      return corrupt_data(
+          fmt::format("nearest points of {}: block {}, value {} is {}, expected a finite number", name, i / n,
+                      i % n, blocks[i]));
     }
     std::vector<float> out(blocks.size());
     for (std::size_t i = 0; i < blocks.size(); i += n)

@@ -112,6 +112,8 @@ class OtherRuns(unittest.TestCase):
                              (["--margin", "e8-q4"], "e8-q4"), (["--margin", "tq4=3"], "tq4"),
                              (["--temperature", "1", "--protocol", "forced"], "temperature"),
                              (["--verify-width", "20", "--block-size", "8"], "verify-width"),
+                             (["--verify-width", "300"], "verify-width"),
+                             (["--n-samples", "-1"], "-1"), (["--max-tokens", "-5"], "-5"),
                              (["--resume", "--overwrite"], "--resume"), (["--n-samples", "many"], "many")]:
             done = run(self.out, "--dry-run", *flags)
             self.assertEqual(done.returncode, 2, flags)

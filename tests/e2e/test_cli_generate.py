@@ -119,7 +119,8 @@ class Errors(unittest.TestCase):
         self.expect(2, ["prompt"], *ask, "--chat", "y")
         self.expect(2, ["boundary"], *ask, "--boundary", "-1")
         self.expect(2, ["threads"], *ask, "--threads", "-3")
-        self.expect(2, [], "frobnicate")
+        self.expect(2, ["frobnicate"], "frobnicate")
+        self.expect(2, ["--seed", "-1"], *ask, "--seed", "-1")
         self.expect(2, [], *ask, "--no-such-flag")
 
     def test_failing_work_is_1(self):
@@ -135,6 +136,17 @@ class Errors(unittest.TestCase):
                 with open(path, "w") as f:
                     f.write(text)
                 self.expect(2, [word, path], "generate", "--prompt-ids", path)
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full here")
+    def test_output_that_cannot_be_written_is_1(self):
+        ids = ("--prompt-ids", "1,2", "-n", "2")
+        for args in (["generate", *ids], ["generate", *ids, "--json"], ["codec", "list"], ["--version"],
+                     ["bench", "acceptance", "--dry-run", "--n-samples", "1", "--json", "--out-dir"]):
+            with tempfile.TemporaryDirectory() as d, open("/dev/full", "wb") as full:
+                args = args + [os.path.join(d, "out")] if args[-1] == "--out-dir" else args
+                p = subprocess.run([BIN, *args], stdout=full, stderr=subprocess.PIPE, timeout=60)
+                self.assertEqual(p.returncode, 1, (args, p.stderr))
+                self.assertIn(b"error: ", p.stderr)
 
     def test_reserved_names_say_that_they_are_not_there_yet(self):
         for name in (["run"], ["chat"], ["serve"], ["pull"], ["list"], ["inspect"], ["doctor"], ["tune"], ["bench", "speed"]):

@@ -3,6 +3,7 @@ import json
 import math
 import os
 import random
+import stat
 import tempfile
 import unittest
 
@@ -163,6 +164,28 @@ class Codec(unittest.TestCase):
         write_f32(self.x, [1.0] * 127 + [math.nan])
         expect(1, ["row 0"], "roundtrip", "--in", self.x)
         expect(2, ["e7"], "nearest", "--lattice", "e7", "--in", self.x)
+        write_f32(self.x, [1.0] * 15 + [math.nan])
+        expect(1, ["block 1, value 7", "nan"], "nearest", "--in", self.x)
+
+    def test_a_pipe_as_output_is_written_to_and_a_link_followed(self):
+        write_f32(self.x, [0.25] * 8)
+        with tempfile.TemporaryDirectory() as d:
+            pipe, link, file = (os.path.join(d, name) for name in ("pipe", "link", "file"))
+            os.mkfifo(pipe)
+            reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+            out = run("codec", "nearest", "--in", self.x, "--out", pipe)
+            self.assertEqual(out.code, 0, out.err)
+            self.assertEqual(len(os.read(reader, 100)), 32)
+            os.close(reader)
+            self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
+            write_f32(file, [1.0])
+            os.symlink(file, link)
+            self.assertEqual(run("codec", "nearest", "--in", self.x, "--out", link).code, 0)
+            self.assertTrue(os.path.islink(link))
+            self.assertEqual(len(read_f32(file)), 8)
+            out = run("codec", "nearest", "--in", self.x, "--out", d)
+            self.assertEqual(out.code, 1)
+            self.assertIn("is a directory", out.err)
 
 
 if __name__ == "__main__":
