@@ -1,4 +1,4 @@
-// Nearest points of a rotated row and their packing, one group of 8 values per lane. Compiled once per
+// A rotated row to packed codes, one group of 8 values per lane. Compiled once per
 // instruction set by row_simd.cc.
 // Included once per target: the guard toggles.
 #if defined(KAKEYA_LATTICE_ROW_QUANTIZE_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "lattice/row_internal.h"
+#include "lattice/row_nearest-inl.h"
 #include "lattice/row_rotate-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -20,80 +21,6 @@ namespace HWY_NAMESPACE {
 // Adding it to an integer in [0, 2^22) puts that integer in the low mantissa bits.
 inline constexpr float kToBits = 0x1p23f;
 inline constexpr std::int32_t kMantissa = 0x7fffff;
-
-template <std::size_t K, class V>
-HWY_INLINE V largest_magnitude(const V* v) {
-  if constexpr (K == 1) {
-    return hn::Abs(*v);
-  } else {
-    return hn::Max(largest_magnitude<K / 2>(v), largest_magnitude<K / 2>(v + K / 2));
-  }
-}
-
-// Nearest integer vectors with an even sum of K coordinates. t holds no negative zero.
-template <std::size_t K, std::size_t N>
-HWY_INLINE void nearest_even_sum(const FloatVec<N>* t, FloatVec<N>* f) {
-  const Floats<N> d;
-  const hn::RebindToSigned<Floats<N>> di;
-  const auto round = hn::Set(d, kRound);
-  FloatVec<N> error[K];
-  FloatVec<N> parity = hn::Zero(d);
-  KAKEYA_UNROLL
-  for (std::size_t i = 0; i < K; ++i) {
-    const auto bits = hn::Add(t[i], round);
-    parity = hn::Xor(parity, bits);
-    f[i] = hn::Sub(bits, round);
-    error[i] = hn::Sub(t[i], f[i]);
-  }
-  const auto worst = largest_magnitude<K>(error);
-  // The first coordinate with the largest error moves towards t; a zero error counts as positive.
-  auto open = hn::RebindMask(d, hn::TestBit(hn::BitCast(di, parity), hn::Set(di, 1)));
-  KAKEYA_UNROLL
-  for (std::size_t i = 0; i < K; ++i) {
-    const auto move = hn::And(open, hn::Eq(hn::Abs(error[i]), worst));
-    open = hn::AndNot(move, open);
-    const auto step = hn::CopySignToAbs(hn::Set(d, 1.0f), error[i]);
-    f[i] = hn::IfThenElse(move, hn::Add(f[i], step), f[i]);
-  }
-}
-
-// Sum of (t - p)^2 in index order, p being k or, in the half coset, k + 1/2.
-template <bool kHalf, std::size_t N>
-HWY_INLINE FloatVec<N> squared_distance(const FloatVec<N>* t, const FloatVec<N>* k) {
-  const auto half = hn::Set(Floats<N>(), 0.5f);
-  FloatVec<N> sum = hn::Zero(Floats<N>());
-  KAKEYA_UNROLL
-  for (std::size_t i = 0; i < 8; ++i) {
-    const auto error = hn::Sub(t[i], kHalf ? hn::Add(k[i], half) : k[i]);
-    const auto square = hn::Mul(error, error);
-    sum = i == 0 ? square : hn::Add(sum, square);
-  }
-  return sum;
-}
-
-// k: the integer coordinates, or p - 1/2 in the half coset. Returns the coset, 0 or 1 per lane.
-template <Kind kKind, std::size_t N>
-HWY_INLINE auto nearest_group(const FloatVec<N>* t, FloatVec<N>* k) {
-  const Floats<N> d;
-  const hn::RebindToSigned<Floats<N>> di;
-  if constexpr (kKind == Kind::kD4) {
-    nearest_even_sum<4, N>(t, k);
-    nearest_even_sum<4, N>(t + 4, k + 4);
-    return hn::Zero(di);
-  } else {
-    const auto half = hn::Set(d, 0.5f);
-    FloatVec<N> shifted[8];
-    FloatVec<N> other[8];
-    nearest_even_sum<8, N>(t, k);
-    KAKEYA_UNROLL
-    for (std::size_t i = 0; i < 8; ++i) shifted[i] = hn::Sub(t[i], half);
-    nearest_even_sum<8, N>(shifted, other);
-    const auto take_other = hn::Lt(squared_distance<true, N>(t, other), squared_distance<false, N>(t, k));
-    KAKEYA_UNROLL
-    for (std::size_t i = 0; i < 8; ++i) k[i] = hn::IfThenElse(take_other, other[i], k[i]);
-    return hn::IfThenElseZero(hn::RebindMask(di, take_other), hn::Set(di, 1));
-  }
-}
 
 // The four fields of a group: digit + radix * next digit. Exact in fp32: below 2^18.
 template <Kind kKind, std::size_t N, class VI, class VU>
@@ -267,6 +194,7 @@ HWY_INLINE bool quantize_by(const RowFormat& format, const float* y, float step,
   const Floats<N> d;
   const hn::RebindToUnsigned<Floats<N>> du;
   const Divider<N> steps(step);
+  const auto margin = hn::Set(d, coset_margin(format.q));
   GroupWriter<kKind, N> writer(format, codes);
   auto least = hn::Zero(d);
   auto most = hn::Zero(d);
@@ -275,8 +203,8 @@ HWY_INLINE bool quantize_by(const RowFormat& format, const float* y, float step,
     FloatVec<N> k[8];
     KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) t[i] = hn::LoadU(d, y + i * format.groups + g);
-    steps.divide(t);
-    const auto coset = nearest_group<kKind, N>(t, k);
+    steps.divide_small(t);
+    const auto coset = nearest_group<kKind, N>(t, margin, k);
     KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) {
       least = hn::Min(least, k[i]);

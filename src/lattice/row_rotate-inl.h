@@ -50,44 +50,63 @@ HWY_INLINE float fold_max(FloatVec<N> v) {
   }
 }
 
-// Quotients by one divisor, correctly rounded. With fused multiply-add: the reciprocal, then two exact
-// remainders (P. Markstein, IBM J. Res. Dev. 34, 1990), a quarter of the divider's time. That holds while no
-// remainder underflows, so for dividends of at least `least`.
+// Quotients by one divisor in [2^-60, 2^64), correctly rounded. With fused multiply-add: a quotient within one
+// unit in the last place from the reciprocal in two parts, then one exact remainder (P. Markstein, IBM J.
+// Res. Dev. 34, 1990). No remainder may underflow, so this is for dividends of at least
+// 2^-90 max(divisor, 1).
 template <std::size_t N>
 class Divider {
  public:
   explicit HWY_INLINE Divider(float divisor)
-      : least(0x1p-90f * std::max(divisor, 1.0f)),
-        divisor_(hn::Set(Floats<N>(), divisor)),
-        reciprocal_(hn::Set(Floats<N>(), 1.0f / divisor)) {}
-
-  HWY_INLINE FloatVec<N> any(FloatVec<N> a) const { return hn::Div(a, divisor_); }
-  HWY_INLINE FloatVec<N> normal(FloatVec<N> a) const {
-#if HWY_ARCH_X86 && HWY_NATIVE_FMA
-    auto q = hn::Mul(a, reciprocal_);
-    q = hn::MulAdd(hn::NegMulAdd(q, divisor_, a), reciprocal_, q);
-    return hn::MulAdd(hn::NegMulAdd(q, divisor_, a), reciprocal_, q);
-#else
-    return any(a);
-#endif
+      : divisor_(hn::Set(Floats<N>(), divisor)), high_(hn::Set(Floats<N>(), 1.0f / divisor)) {
+    const auto one = hn::Set(Floats<N>(), 1.0f);
+    low_ = hn::Mul(hn::NegMulAdd(high_, divisor_, one), high_);
   }
-  // All 8 vectors in place; zero quotients are +0.
-  HWY_INLINE void divide(FloatVec<N>* v) const {
-    auto smallest = hn::Abs(v[0]);
-    KAKEYA_UNROLL
-    for (std::size_t i = 1; i < 8; ++i) smallest = hn::Min(smallest, hn::Abs(v[i]));
-    if (HWY_LIKELY(hn::AllTrue(Floats<N>(), hn::Ge(smallest, hn::Set(Floats<N>(), least))))) {
+
+  // All 8 vectors of dividends below 2 in place, the divisor being below 2^27; zero quotients are +0.
+  HWY_INLINE void divide_small(FloatVec<N>* v) const {
+    const bool safe = normal_below_two(v);
+    if (HWY_LIKELY(safe)) {
       KAKEYA_UNROLL
       for (std::size_t i = 0; i < 8; ++i) v[i] = normal(v[i]);
     } else {
       KAKEYA_UNROLL
-      for (std::size_t i = 0; i < 8; ++i) v[i] = hn::Add(any(v[i]), hn::Zero(Floats<N>()));
+      for (std::size_t i = 0; i < 8; ++i) v[i] = any(v[i]);
     }
+  }
+  // The quotients of the 8 vectors at x, for quotients that seldom reach 2 and a divisor of at least 2^-23:
+  // a quotient of 2^-63 then comes from a dividend that is large enough.
+  HWY_INLINE void divide_to_small(const float* x, FloatVec<N>* v) const {
+    const Floats<N> d;
+    KAKEYA_UNROLL
+    for (std::size_t i = 0; i < 8; ++i) v[i] = normal(hn::LoadU(d, x + i * N));
+    if (HWY_LIKELY(normal_below_two(v))) return;
+    KAKEYA_UNROLL
+    for (std::size_t i = 0; i < 8; ++i) v[i] = any(hn::LoadU(d, x + i * N));
   }
 
  private:
-  float least;
-  FloatVec<N> divisor_, reciprocal_;
+  // All magnitudes in [2^-63, 2): those with this bit of the exponent.
+  static HWY_INLINE bool normal_below_two(const FloatVec<N>* v) {
+    const hn::RebindToUnsigned<Floats<N>> du;
+    auto bits = hn::BitCast(du, v[0]);
+    KAKEYA_UNROLL
+    for (std::size_t i = 1; i < 8; ++i) bits = hn::And(bits, hn::BitCast(du, v[i]));
+    return hn::AllTrue(du, hn::TestBit(bits, hn::Set(du, 1u << 29)));
+  }
+  HWY_INLINE FloatVec<N> any(FloatVec<N> a) const {
+    return hn::Add(hn::Div(a, divisor_), hn::Zero(Floats<N>()));
+  }
+  HWY_INLINE FloatVec<N> normal(FloatVec<N> a) const {
+#if HWY_ARCH_X86 && HWY_NATIVE_FMA
+    const auto q = hn::MulAdd(a, high_, hn::Mul(a, low_));
+    return hn::MulAdd(hn::NegMulAdd(q, divisor_, a), high_, q);
+#else
+    return any(a);
+#endif
+  }
+
+  FloatVec<N> divisor_, high_, low_;
 };
 
 template <std::size_t N>
@@ -177,9 +196,7 @@ HWY_INLINE void divide_and_narrow(const float* x, std::size_t dim, const Divider
   constexpr std::size_t kChunk = 8 * N;
   for (std::size_t first = 0; first < dim; first += kChunk) {
     FloatVec<N> v[8];
-    KAKEYA_UNROLL
-    for (std::size_t i = 0; i < 8; ++i) v[i] = hn::LoadU(d, x + first + i * N);
-    norm.divide(v);
+    norm.divide_to_small(x + first, v);
     KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) hn::Store(v[i], d, u + first + i * N);
   }
@@ -213,11 +230,12 @@ HWY_INLINE Rotated rotate_by(const float* x, std::size_t dim, float* y) {
   const std::size_t groups = kOneChunk ? N : dim / kGroup;
   for (std::size_t chunk = 0; chunk < (kOneChunk ? 1 : dim / kChunk); ++chunk) {
     FloatVec<N> v[8];
-    KAKEYA_UNROLL
-    for (std::size_t i = 0; i < 8; ++i) {
-      v[i] = kOneChunk ? hn::LoadU(d, x + i * N) : hn::Load(d, u + chunk * kChunk + i * N);
+    if constexpr (kOneChunk) {
+      norm.divide_to_small(x, v);
+    } else {
+      KAKEYA_UNROLL
+      for (std::size_t i = 0; i < 8; ++i) v[i] = hn::Load(d, u + chunk * kChunk + i * N);
     }
-    if constexpr (kOneChunk) norm.divide(v);
     rotate_chunk<N>(v);
     KAKEYA_UNROLL
     for (std::size_t i = 0; i < 8; ++i) {
