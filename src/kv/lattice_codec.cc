@@ -27,7 +27,9 @@ constexpr std::size_t kHeaderBytes = 4;  // fp16 norm, fp16 peak
 constexpr std::uint16_t kFlag = 0x8000;  // norm: the row is wide; peak: the codes are of the negated row
 constexpr std::uint16_t kLargestF16 = 0x7bff;
 constexpr std::size_t kOffsetBytes = 8;  // of a wide row's points in the side bytes, in place of codes
-constexpr std::size_t kRun = 64;         // rows unpacked per kernel call
+constexpr float kLargestF32 = std::numeric_limits<float>::max();
+constexpr std::size_t kNormRun = 8;  // rows whose norms are taken together
+constexpr std::size_t kRun = 64;     // rows unpacked per kernel call
 
 struct Header {
   std::uint16_t norm = 0;
@@ -56,13 +58,12 @@ Status check_finite(std::span<const float> x) {
                fmt::format("encode row: value {} is {}, expected a finite number", bad - x.begin(), *bad)};
 }
 
-// A finite row whose sum of squares overflows fp32: the direction is that of the row made small, exactly.
-lattice::Rotated rotate_huge(const RowKernels& kernels, std::span<const float> x, float* y) {
+// The peak of a finite row whose sum of squares overflows fp32: the direction is that of the row made
+// small, exactly.
+float rotate_huge(const RowKernels& kernels, std::span<const float> x, float* y) {
   std::array<float, lattice::kMaxDim> small;
   for (std::size_t i = 0; i < x.size(); ++i) small[i] = x[i] * 0x1p-70f;
-  lattice::Rotated rotated = kernels.rotate(small.data(), x.size(), y);
-  rotated.norm = std::numeric_limits<float>::max();  // far beyond fp16 in any case
-  return rotated;
+  return kernels.rotate(small.data(), x.size(), kernels.norm(small.data(), x.size()), y);
 }
 
 class LatticeCodec final : public RowCodec {
@@ -119,25 +120,36 @@ Status LatticeCodec::encode(const kernels::Table& ops, std::span<const float> x,
   return encode_rows(ops, {x.data(), 1, x.size()}, row, side, &failed);
 }
 
-// Rotates one row ahead: norm, rotation and rounding of a row depend on each other step by step, and a core
-// fills the gaps with the work of its neighbour.
+// Takes norms in runs and rotates one row ahead: norm, rotation and rounding of a row depend on each other
+// step by step, and a core fills the gaps with the work of its neighbours.
 Status LatticeCodec::encode_rows(const kernels::Table& ops, Rows<const float> x, std::byte* rows,
                                  SideRows& side, std::size_t* failed) const {
   KAKEYA_CHECK(x.cols == format_.dim);
   if (x.rows == 0) return {};
   const RowKernels& kernels = row_kernels(ops);
   alignas(64) float y[2][lattice::kMaxDim];
-  lattice::Rotated rotated = kernels.rotate(x.row(0).data(), format_.dim, y[0]);
+  std::array<float, kNormRun> norms;
+  float peak = 0;
+  const auto rotate = [&](std::size_t r) {
+    if (r % kNormRun == 0) {
+      const std::size_t count = std::min(kNormRun, x.rows - r);
+      for (std::size_t i = 0; i < count; ++i) norms[i] = kernels.norm(x.row(r + i).data(), format_.dim);
+    }
+    const float norm = norms[r % kNormRun];
+    if (norm <= kLargestF32) peak = kernels.rotate(x.row(r).data(), format_.dim, norm, y[r % 2]);
+    return norm;
+  };
+  float norm = rotate(0);
   for (std::size_t r = 0; r < x.rows; ++r) {
-    if (!rotated.finite) {
+    if (norm > kLargestF32) {
       *failed = r;
       KAKEYA_TRY(check_finite(x.row(r)));
-      rotated = rotate_huge(kernels, x.row(r), y[r % 2]);
+      peak = rotate_huge(kernels, x.row(r), y[r % 2]);
     }
-    const Header header{std::min(base::f32_to_f16(rotated.norm), kLargestF16),
-                        std::min(base::f32_to_f16(rotated.peak), kLargestF16)};
+    const Header header{std::min(base::f32_to_f16(norm), kLargestF16),
+                        std::min(base::f32_to_f16(peak), kLargestF16)};
     const float step = header.peak_value() / static_cast<float>(format_.q);
-    if (r + 1 < x.rows) rotated = kernels.rotate(x.row(r + 1).data(), format_.dim, y[(r + 1) % 2]);
+    if (r + 1 < x.rows) norm = rotate(r + 1);
     std::byte* row = rows + r * row_bytes();
     if (kernels.quantize(format_, y[r % 2], step, reinterpret_cast<std::uint8_t*>(row + kHeaderBytes))) {
       store_u16(row, header.norm);

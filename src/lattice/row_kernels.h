@@ -14,17 +14,14 @@ namespace kakeya::lattice {
 // fp32 machine epsilon, the floor of norm and peak.
 inline constexpr float kEpsilon = 0x1p-23f;
 
-struct Rotated {
-  float norm = kEpsilon;  // max(|x|, kEpsilon), not rounded
-  float peak = kEpsilon;  // max(max |y|, kEpsilon), not rounded
-  bool finite = true;     // false: the sum of squares is not finite and nothing else is set
-};
-
 struct RowKernels {
   const char* name;  // as in kernels::Table
 
-  // y = (x / |x|) H. x [dim]; y [8, dim/8]: coordinate i of group g lies at y[i * dim/8 + g].
-  Rotated (*rotate)(const float* x, std::size_t dim, float* y);
+  // max(|x|, kEpsilon), not rounded to fp16; infinity when the sum of squares is not finite.
+  float (*norm)(const float* x, std::size_t dim);
+  // y = (x / norm) H for a finite norm. x [dim]; y [8, dim/8]: coordinate i of group g lies at
+  // y[i * dim/8 + g]. Returns max(max |y|, kEpsilon), not rounded to fp16.
+  float (*rotate)(const float* x, std::size_t dim, float norm, float* y);
   // Nearest points of y / step, packed into codes [code_bytes]. False when a coordinate has no digit
   // (codes are then undefined): the row must be negated or stored wide.
   bool (*quantize)(const RowFormat& format, const float* y, float step, std::uint8_t* codes);

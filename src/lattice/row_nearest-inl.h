@@ -83,7 +83,8 @@ HWY_NOINLINE void nearest_e8_exact(float* t_and_k, std::int32_t* coset) {
   nearest_even_sum<8, N>(shifted, other);
   const auto take_other = hn::Lt(squared_distance<true, N>(t, other), squared_distance<false, N>(t, k));
   KAKEYA_UNROLL
-  for (std::size_t i = 0; i < 8; ++i) hn::Store(hn::IfThenElse(take_other, other[i], k[i]), d, t_and_k + i * N);
+  for (std::size_t i = 0; i < 8; ++i)
+    hn::Store(hn::IfThenElse(take_other, other[i], k[i]), d, t_and_k + i * N);
   hn::Store(hn::IfThenElseZero(hn::RebindMask(di, take_other), hn::Set(di, 1)), di, coset);
 }
 
@@ -108,7 +109,7 @@ struct Rounded {
       f[i] = hn::Sub(bits, round);
       error[i] = hn::Sub(t[i], f[i]);
     }
-    // In four strands: a core waits for one row's results more than it counts operations.
+    // In four strands, so that they do not wait for each other; squared_distance has the order that counts.
     FloatVec<N> most[4];
     FloatVec<N> least[4];
     FloatVec<N> squares[4];

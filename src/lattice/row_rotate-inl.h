@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "lattice/row_internal.h"
 
@@ -50,8 +51,8 @@ HWY_INLINE float fold_max(FloatVec<N> v) {
   }
 }
 
-// Quotients by one divisor in [2^-60, 2^64), correctly rounded. With fused multiply-add: a quotient within one
-// unit in the last place from the reciprocal in two parts, then one exact remainder (P. Markstein, IBM J.
+// Quotients by one divisor in [2^-60, 2^64), correctly rounded. With fused multiply-add: a quotient within
+// one unit in the last place from the reciprocal in two parts, then one exact remainder (P. Markstein, IBM J.
 // Res. Dev. 34, 1990). No remainder may underflow, so this is for dividends of at least
 // 2^-90 max(divisor, 1).
 template <std::size_t N>
@@ -213,16 +214,18 @@ HWY_INLINE void divide_and_narrow(const float* x, std::size_t dim, const Divider
   }
 }
 
+template <std::size_t N>
+HWY_INLINE float norm_by(const float* x, std::size_t dim) {
+  const float sum = sum_of_squares<N>(x, dim);
+  return std::isfinite(sum) ? std::max(std::sqrt(sum), kEpsilon) : std::numeric_limits<float>::infinity();
+}
+
+// Returns the peak.
 template <std::size_t N, bool kOneChunk>
-HWY_INLINE Rotated rotate_by(const float* x, std::size_t dim, float* y) {
+HWY_INLINE float rotate_by(const float* x, std::size_t dim, float length, float* y) {
   const Floats<N> d;
   constexpr std::size_t kChunk = 8 * N;
-  Rotated out;
-  const float sum = sum_of_squares<N>(x, dim);
-  out.finite = std::isfinite(sum);
-  if (!out.finite) return out;
-  out.norm = std::max(std::sqrt(sum), kEpsilon);
-  const Divider<N> norm(out.norm);
+  const Divider<N> norm(length);
   HWY_ALIGN float u[kOneChunk ? 1 : kMaxDim];
   if constexpr (!kOneChunk) divide_and_narrow<N>(x, dim, norm, u);
   const auto scale = hn::Set(d, rotation_scale(dim));
@@ -246,8 +249,7 @@ HWY_INLINE Rotated rotate_by(const float* x, std::size_t dim, float* y) {
     const auto peak1 = hn::Max(hn::Max(hn::Abs(v[4]), hn::Abs(v[5])), hn::Max(hn::Abs(v[6]), hn::Abs(v[7])));
     peak = hn::Max(peak, hn::Max(peak0, peak1));
   }
-  out.peak = std::max(out.peak, fold_max<N>(peak));
-  return out;
+  return std::max(kEpsilon, fold_max<N>(peak));
 }
 
 }  // namespace HWY_NAMESPACE

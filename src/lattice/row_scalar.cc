@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "lattice/row_internal.h"
 #include "lattice/row_kernels.h"
@@ -30,24 +31,25 @@ void butterfly(float* x, std::size_t dim, std::size_t half) {
   }
 }
 
-Rotated rotate(const float* x, std::size_t dim, float* y) {
-  Rotated out;
+float norm(const float* x, std::size_t dim) {
   const float sum = sum_of_squares(x, dim);
-  out.finite = std::isfinite(sum);
-  if (!out.finite) return out;
-  out.norm = std::max(std::sqrt(sum), kEpsilon);
+  return std::isfinite(sum) ? std::max(std::sqrt(sum), kEpsilon) : std::numeric_limits<float>::infinity();
+}
+
+float rotate(const float* x, std::size_t dim, float length, float* y) {
   float u[kMaxDim];
-  for (std::size_t i = 0; i < dim; ++i) u[i] = x[i] / out.norm;
+  for (std::size_t i = 0; i < dim; ++i) u[i] = x[i] / length;
   for (std::size_t half = dim / 2; half >= kGroup; half /= 2) butterfly(u, dim, half);
   for (std::size_t half = 1; half < kGroup; half *= 2) butterfly(u, dim, half);
   const float scale = rotation_scale(dim);
   const std::size_t groups = dim / kGroup;
+  float peak = kEpsilon;
   for (std::size_t i = 0; i < dim; ++i) {
     const float value = u[i] * scale;
-    out.peak = std::max(out.peak, std::fabs(value));
+    peak = std::max(peak, std::fabs(value));
     y[i % kGroup * groups + i / kGroup] = value;
   }
-  return out;
+  return peak;
 }
 
 // A little-endian bit stream over a zeroed buffer.
@@ -171,8 +173,12 @@ void clamp_points(const RowFormat& format, std::span<const std::int16_t> doubled
 }
 
 const RowKernels& scalar_row_kernels() {
-  static constexpr RowKernels kTable = {
-      .name = "scalar", .rotate = rotate, .quantize = quantize, .unpack = unpack, .scale = scale};
+  static constexpr RowKernels kTable = {.name = "scalar",
+                                        .norm = norm,
+                                        .rotate = rotate,
+                                        .quantize = quantize,
+                                        .unpack = unpack,
+                                        .scale = scale};
   return kTable;
 }
 

@@ -24,10 +24,12 @@ namespace HWY_NAMESPACE {
 inline constexpr std::size_t kLanes = HWY_MIN(HWY_MAX_BYTES / 4, 16);
 inline constexpr std::size_t kFewLanes = HWY_MIN(kLanes, 8);
 
-Rotated rotate(const float* x, std::size_t dim, float* y) {
-  if (dim == 8 * kLanes) return rotate_by<kLanes, true>(x, dim, y);
-  if (dim == 8 * kFewLanes) return rotate_by<kFewLanes, true>(x, dim, y);
-  return rotate_by<kLanes, false>(x, dim, y);
+float norm(const float* x, std::size_t dim) { return norm_by<kLanes>(x, dim); }
+
+float rotate(const float* x, std::size_t dim, float length, float* y) {
+  if (dim == 8 * kLanes) return rotate_by<kLanes, true>(x, dim, length, y);
+  if (dim == 8 * kFewLanes) return rotate_by<kFewLanes, true>(x, dim, length, y);
+  return rotate_by<kLanes, false>(x, dim, length, y);
 }
 
 bool quantize(const RowFormat& format, const float* y, float step, std::uint8_t* codes) {
@@ -55,7 +57,8 @@ void scale(float factor, float* x, std::size_t dim) {
 }
 
 constexpr RowKernels make_kernels(const char* name) {
-  return {.name = name, .rotate = rotate, .quantize = quantize, .unpack = unpack, .scale = scale};
+  return {
+      .name = name, .norm = norm, .rotate = rotate, .quantize = quantize, .unpack = unpack, .scale = scale};
 }
 
 }  // namespace HWY_NAMESPACE
