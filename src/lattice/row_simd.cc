@@ -24,7 +24,10 @@ namespace HWY_NAMESPACE {
 inline constexpr std::size_t kLanes = HWY_MIN(HWY_MAX_BYTES / 4, 16);
 inline constexpr std::size_t kFewLanes = HWY_MIN(kLanes, 8);
 
-float norm(const float* x, std::size_t dim) { return norm_by<kLanes>(x, dim); }
+// As wide as the rotation of the same row: cores slow down where vector widths mix.
+float norm(const float* x, std::size_t dim) {
+  return dim == 8 * kFewLanes ? norm_by<kFewLanes>(x, dim) : norm_by<kLanes>(x, dim);
+}
 
 float rotate(const float* x, std::size_t dim, float length, float* y) {
   if (dim == 8 * kLanes) return rotate_by<kLanes, true>(x, dim, length, y);
