@@ -26,7 +26,7 @@ constexpr const char* kExamples =
     "reports/opponents\n"
     "\n"
     "Exit codes: 0 every channel with a margin is non-inferior to bf16 (a dry run that worked is 0 too);\n"
-    "1 some channel is worse, or the work failed (then there is an error message); 2 wrong usage;\n"
+    "1 some channel is worse, a check of the run on itself failed, or the work failed; 2 wrong usage;\n"
     "3 the sample cannot tell for some channel; 130 interrupted.\n"
     "\n"
     "Verdicts: drop of acceptance_rate against bf16 in percentage points, paired by prompt, bootstrap over\n"

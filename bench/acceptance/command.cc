@@ -197,7 +197,10 @@ int finish(const Run& run, const CommandIo& io) {
   std::vector<Verdict> verdicts;
   for (const Cell& cell : run.cells) verdicts.push_back(cell.comparison.verdict);
   // A dry run tests the pipeline; its verdicts are about theory and gate nothing.
-  const int code = run.mock() ? 0 : exit_code(verdicts);
+  const bool sound = std::all_of(run.cells.begin(), run.cells.end(), [](const Cell& cell) {
+    return std::all_of(cell.checks.begin(), cell.checks.end(), [](const Check& c) { return c.passed; });
+  });
+  const int code = !sound ? 1 : run.mock() ? 0 : exit_code(verdicts);
   if (io.json) {
     fmt::print(io.out, "{}\n", summary_json(run, run.options.out_dir, code).dump(1));
   } else {
@@ -208,12 +211,25 @@ int finish(const Run& run, const CommandIo& io) {
   return code;
 }
 
-// What options alone cannot tell when the block is the draft's own.
-Status check_width(const RunOptions& options, const BenchEngine& engine) {
+// What options alone cannot tell: it depends on the draft's block and the target's layers.
+Status check_sizes(const RunOptions& options, const BenchEngine& engine) {
   const GenerationSettings settings = settings_of(options, engine);
-  if (settings.verify_width <= settings.block_size) return {};
-  return invalid_argument(fmt::format("--verify-width: found {}, expected at most the draft's block of {}",
-                                      settings.verify_width, settings.block_size));
+  if (settings.block_size > kMaxBlockSize) {
+    return invalid_argument(
+        fmt::format("--block-size: found {}, expected at most {}", settings.block_size, kMaxBlockSize));
+  }
+  if (settings.verify_width > settings.block_size) {
+    return invalid_argument(fmt::format("--verify-width: found {}, expected at most the draft's block of {}",
+                                        settings.verify_width, settings.block_size));
+  }
+  const std::size_t layers = engine.target().layers;
+  if (options.boundary > 0 && 2 * static_cast<std::size_t>(options.boundary) >= layers) {
+    return invalid_argument(
+        fmt::format("--boundary: found {}, expected less than half of the target's {} "
+                    "layers: none would be left in the channel",
+                    options.boundary, layers));
+  }
+  return {};
 }
 
 void warn_block(const RunOptions& options, const BenchEngine& engine, std::vector<std::string>& notes) {
@@ -237,7 +253,7 @@ int run_bench_acceptance(RunOptions options, const CommandIo& io, const StopSign
   Result<std::unique_ptr<BenchEngine>> engine = open_engine(options);
   if (!engine.ok()) return fail(io, engine.error(), 1);
   plan.engine = std::move(engine).value();
-  if (const Status status = check_width(options, *plan.engine); !status.ok()) {
+  if (const Status status = check_sizes(options, *plan.engine); !status.ok()) {
     return fail(io, status.error(), kExitUsage);
   }
   warn_block(options, *plan.engine, notes);

@@ -9,6 +9,9 @@
 
 namespace kakeya {
 
+// Larger blocks are refused: scratch and taps grow with the block, and no published draft goes beyond 16.
+inline constexpr std::size_t kMaxBlockSize = 512;
+
 struct SamplingOptions {
   float temperature = 0.0f;  // 0 = greedy: reproducible, and what acceptance is defined on
   int top_k = 0;             // 0 = off

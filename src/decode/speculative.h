@@ -17,7 +17,7 @@
 namespace kakeya::decode {
 
 // Largest block or verify width that is taken; bounds what a flag can make us allocate.
-inline constexpr std::size_t kMaxBlock = 512;
+inline constexpr std::size_t kMaxBlock = kMaxBlockSize;
 
 struct BlockPlan {
   std::size_t block = 1;  // positions the draft fills, anchor included; 1 = plain decoding

@@ -113,6 +113,8 @@ class OtherRuns(unittest.TestCase):
                              (["--temperature", "1", "--protocol", "forced"], "temperature"),
                              (["--verify-width", "20", "--block-size", "8"], "verify-width"),
                              (["--verify-width", "300"], "verify-width"),
+                             (["--block-size", "513"], "block-size"),
+                             (["--boundary", "99"], "boundary"),
                              (["--n-samples", "-1"], "-1"), (["--max-tokens", "-5"], "-5"),
                              (["--resume", "--overwrite"], "--resume"), (["--n-samples", "many"], "many")]:
             done = run(self.out, "--dry-run", *flags)
