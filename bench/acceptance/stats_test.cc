@@ -12,9 +12,12 @@ namespace {
 using Json = nlohmann::json;
 
 // Written by tools/golden/make_bootstrap_cases.py with numpy.
-Json golden() {
-  std::ifstream file(std::string(KAKEYA_SOURCE_DIR) + "/tests/golden/bench/bootstrap_cases.json");
-  return Json::parse(file);
+const Json& golden() {
+  static const Json cases = [] {
+    std::ifstream file(std::string(KAKEYA_SOURCE_DIR) + "/tests/golden/bench/bootstrap_cases.json");
+    return Json::parse(file);
+  }();
+  return cases;
 }
 
 std::vector<Ratio> ratios(const Json& counts, const Json& drafted) {
