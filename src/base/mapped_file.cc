@@ -43,6 +43,13 @@ void MappedFile::read_ahead() const {
   if (data_ != nullptr) (void)::madvise(const_cast<std::byte*>(data_), size_, MADV_WILLNEED);
 }
 
+void MappedFile::release(std::size_t offset, std::size_t n) const {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t first = (offset + page - 1) / page * page, last = (offset + n) / page * page;
+  if (last <= first || last > size_) return;
+  (void)::madvise(const_cast<std::byte*>(data_ + first), last - first, MADV_DONTNEED);
+}
+
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),

@@ -22,6 +22,10 @@ class MappedFile {
   // page reads a disk at a tenth of its speed. A hint; failure is ignored.
   void read_ahead() const;
 
+  // The pages wholly inside [offset, offset + n) need not stay in memory; touched again, they are read again.
+  // A hint; failure is ignored.
+  void release(std::size_t offset, std::size_t n) const;
+
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
 

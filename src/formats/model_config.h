@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,12 @@ struct DFlashConfig {
   std::size_t num_target_layers = 0;  // 0 when the file does not say
 };
 
+// MLX affine quantisation ("quantization" in config.json): w = scale * code + bias per group.
+struct AffineConfig {
+  int bits = 4;            // 4 or 8
+  std::size_t group = 64;  // 32, 64 or 128
+};
+
 struct ModelConfig {
   Architecture architecture = Architecture::kQwen3;
   std::size_t vocab_size = 0, hidden_size = 0, intermediate_size = 0;
@@ -41,11 +48,15 @@ struct ModelConfig {
   std::vector<bool> sliding;           // per layer: sliding-window attention
   std::size_t sliding_window = 0;      // 0 when no layer slides
   std::optional<DFlashConfig> dflash;  // set for drafts
+  std::optional<AffineConfig> affine;  // the default of quantised matrices
+  std::map<std::string, AffineConfig>
+      affine_of;  // per module, where it differs: "model.layers.0.mlp.down_proj"
 };
 
 // Errors: kCorruptData, kUnsupported (architecture, RoPE type, biases, layer type, hidden_act), each naming
 // file, key, found and expected. DFlash2DraftModel and other relatives are refused by name.
-Result<ModelConfig> load_model_config(const std::string& directory);
+// `path` is a directory, or a GGUF file whose metadata then takes the place of config.json.
+Result<ModelConfig> load_model_config(const std::string& path);
 Result<ModelConfig> parse_model_config(const std::string& name, const std::string& json_text);
 
 struct GenerationConfig {
@@ -56,6 +67,7 @@ struct GenerationConfig {
 };
 
 // A missing file gives defaults with eos ids from config.json.
-Result<GenerationConfig> load_generation_config(const std::string& directory);
+// From a GGUF file: its end-of-text ids and sampling defaults, where present.
+Result<GenerationConfig> load_generation_config(const std::string& path);
 
 }  // namespace kakeya::formats

@@ -28,7 +28,7 @@ struct DtypeRow {
 constexpr std::array<DtypeRow, 20> kDtypes = {{
     {"F32", 32, Dtype::kF32},      {"F16", 16, Dtype::kF16},      {"BF16", 16, Dtype::kBf16},
     {"F64", 64, Dtype::kOther},    {"I64", 64, Dtype::kOther},    {"U64", 64, Dtype::kOther},
-    {"I32", 32, Dtype::kOther},    {"U32", 32, Dtype::kOther},    {"I16", 16, Dtype::kOther},
+    {"I32", 32, Dtype::kOther},    {"U32", 32, Dtype::kU32},      {"I16", 16, Dtype::kOther},
     {"U16", 16, Dtype::kOther},    {"I8", 8, Dtype::kOther},      {"U8", 8, Dtype::kOther},
     {"BOOL", 8, Dtype::kOther},    {"F8_E4M3", 8, Dtype::kOther}, {"F8_E5M2", 8, Dtype::kOther},
     {"F8_E8M0", 8, Dtype::kOther}, {"F6_E2M3", 6, Dtype::kOther}, {"F6_E3M2", 6, Dtype::kOther},
@@ -142,6 +142,18 @@ const char* to_string(Dtype dtype) {
       return "F16";
     case Dtype::kBf16:
       return "BF16";
+    case Dtype::kU32:
+      return "U32";
+    case Dtype::kQ8_0:
+      return "Q8_0";
+    case Dtype::kQ4_0:
+      return "Q4_0";
+    case Dtype::kQ4K:
+      return "Q4_K";
+    case Dtype::kQ5K:
+      return "Q5_K";
+    case Dtype::kQ6K:
+      return "Q6_K";
     case Dtype::kOther:
       break;
   }
@@ -151,11 +163,12 @@ const char* to_string(Dtype dtype) {
 std::size_t bytes_per_element(Dtype dtype) {
   switch (dtype) {
     case Dtype::kF32:
+    case Dtype::kU32:
       return 4;
     case Dtype::kF16:
     case Dtype::kBf16:
       return 2;
-    case Dtype::kOther:
+    default:
       break;
   }
   return 0;
@@ -247,6 +260,15 @@ Result<TensorStore> TensorStore::open(const std::string& directory) {
 const TensorView* TensorStore::find(const std::string& name) const {
   const auto found = tensors_.find(name);
   return found == tensors_.end() ? nullptr : &found->second;
+}
+
+void TensorStore::release(std::span<const std::byte> bytes) const {
+  for (const base::MappedFile& file : mappings_) {
+    const std::span<const std::byte> all = file.bytes();
+    if (bytes.data() >= all.data() && bytes.data() + bytes.size() <= all.data() + all.size()) {
+      file.release(static_cast<std::size_t>(bytes.data() - all.data()), bytes.size());
+    }
+  }
 }
 
 std::uint64_t TensorStore::total_bytes() const {

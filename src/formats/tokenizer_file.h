@@ -28,8 +28,9 @@ struct TokenizerFile {
   bool add_bos_token = false;        // from tokenizer_config.json or a TemplateProcessing post-processor
 };
 
-// `path` is a directory, a tokenizer.json or a tokenizer.json.gz. Errors: kNotFound, kCorruptData,
-// kUnsupported (a model that is not byte-level BPE, an unknown pre-tokenizer), with file and key.
+// `path` is a directory, a tokenizer.json, a tokenizer.json.gz or a GGUF file (its metadata). Errors:
+// kNotFound, kCorruptData, kUnsupported (a model that is not byte-level BPE, an unknown pre-tokenizer), with
+// file and key.
 Result<TokenizerFile> load_tokenizer_file(const std::string& path);
 Result<TokenizerFile> parse_tokenizer_file(const std::string& name, const std::string& json_text);
 

@@ -27,7 +27,14 @@ const std::vector<const Table*>& variants() {
 
 }  // namespace
 
-std::size_t bytes_per_weight(WeightType type) { return type == WeightType::kF32 ? 4 : 2; }
+std::size_t bytes_per_weight(WeightType type) {
+  KAKEYA_CHECK(!is_quantised(type));
+  return type == WeightType::kF32 ? 4 : 2;
+}
+
+bool is_quantised(WeightType type) {
+  return type != WeightType::kF32 && type != WeightType::kF16 && type != WeightType::kBf16;
+}
 
 const char* to_string(WeightType type) {
   switch (type) {
@@ -37,6 +44,20 @@ const char* to_string(WeightType type) {
       return "f16";
     case WeightType::kBf16:
       return "bf16";
+    case WeightType::kQ8_0:
+      return "q8_0";
+    case WeightType::kQ4_0:
+      return "q4_0";
+    case WeightType::kQ4K:
+      return "q4_k";
+    case WeightType::kQ5K:
+      return "q5_k";
+    case WeightType::kQ6K:
+      return "q6_k";
+    case WeightType::kAffine4:
+      return "affine4";
+    case WeightType::kAffine8:
+      return "affine8";
   }
   return "unknown";
 }

@@ -14,16 +14,26 @@
 
 namespace kakeya::kernels {
 
-enum class WeightType { kF32, kF16, kBf16 };
-std::size_t bytes_per_weight(WeightType type);
-const char* to_string(WeightType type);
+// kAffine4, kAffine8: w = scale * code + bias, one scale and bias per group of 32, 64 or 128 inputs (MLX).
+// The other quantised types are ggml's blocks (kernels/blocks.h).
+enum class WeightType { kF32, kF16, kBf16, kQ8_0, kQ4_0, kQ4K, kQ5K, kQ6K, kAffine4, kAffine8 };
+const char* to_string(WeightType type);  // "f32", "q4_0", "q4_k", "affine4", ...
+bool is_quantised(WeightType type);
+std::size_t bytes_per_weight(WeightType type);  // of the types that are not quantised
 
-// A weight matrix [out, in], row-major and dense, as it lies in the file. Never owns.
+// kRows: row-major and dense, as the matrix lies in its file. kPanels: repacked once for the matmul kernels
+// (kernels/panels.h); quantised types only.
+enum class WeightLayout { kRows, kPanels };
+
+// A weight matrix [out, in]. Never owns. Matmul takes kRows of the plain types and kPanels of the quantised
+// ones; load_row takes everything but kRows of the affine types.
 struct Weight {
   const void* data = nullptr;
   WeightType type = WeightType::kF32;
   std::size_t out = 0;
   std::size_t in = 0;
+  WeightLayout layout = WeightLayout::kRows;
+  std::size_t group = 0;  // affine types: inputs per scale
 };
 
 // One CPU variant: the same functions built for one instruction set. `scalar` is plain C++ and the oracle.

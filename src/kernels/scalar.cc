@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/check.h"
 #include "base/half.h"
 #include "kernels/variants.h"
 
@@ -49,6 +50,8 @@ void load_row(const Weight& w, std::size_t index, float* out) {
     case WeightType::kBf16:
       for (std::size_t i = 0; i < w.in; ++i) out[i] = base::bf16_to_f32(half[i]);
       return;
+    default:
+      KAKEYA_CHECK(!is_quantised(w.type));
   }
 }
 
@@ -70,6 +73,8 @@ void matmul_range(const Weight& w, Rows<const float> x, Rows<float> y, std::size
           out = dot_loaded(
               row, [half](std::size_t i) { return base::bf16_to_f32(half[i]); }, w.in);
           break;
+        default:
+          KAKEYA_CHECK(!is_quantised(w.type));
       }
     }
   }

@@ -11,6 +11,7 @@
 
 #include <hwy/cache_control.h>
 
+#include "base/check.h"
 #include "kernels/simd_common-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -257,6 +258,8 @@ void matmul_range(const Weight& w, Rows<const float> x, Rows<float> y, std::size
       return matmul_typed(static_cast<const hwy::float16_t*>(w.data), w.in, x, y, first, last);
     case WeightType::kBf16:
       return matmul_typed(static_cast<const hwy::bfloat16_t*>(w.data), w.in, x, y, first, last);
+    default:
+      KAKEYA_CHECK(!is_quantised(w.type));
   }
 }
 

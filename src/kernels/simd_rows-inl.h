@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/check.h"
 #include "kernels/simd_common-inl.h"
 // After simd_common-inl.h: it needs the target's namespace.
 #include <hwy/contrib/math/math-inl.h>
@@ -133,6 +134,8 @@ void load_row(const Weight& w, std::size_t index, float* out) {
       return convert(static_cast<const hwy::float16_t*>(w.data) + index * w.in);
     case WeightType::kBf16:
       return convert(static_cast<const hwy::bfloat16_t*>(w.data) + index * w.in);
+    default:
+      KAKEYA_CHECK(!is_quantised(w.type));
   }
 }
 

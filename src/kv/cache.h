@@ -24,6 +24,10 @@ struct CacheOptions {
   Channel channel;
   int boundary = 0;            // the first and last `boundary` layers stay bf16
   std::size_t max_tokens = 0;  // append beyond it is an error, not a reallocation surprise
+  // A query row that sees at least this many positions takes the channel's fast attention, where it has one
+  // (queries and weights rounded, docs/formats/kv-pages.md); all others the exact one. A property of the row
+  // alone, so results stay batch-invariant.
+  std::size_t fast_attention_from = static_cast<std::size_t>(-1);
 };
 
 // Real allocations in bytes, counted where they happen. Steady = held now; peak = most ever held.

@@ -22,7 +22,7 @@ Result<kernels::WeightType> weight_type(const formats::TensorView& view, const s
       return kernels::WeightType::kF16;
     case formats::Dtype::kBf16:
       return kernels::WeightType::kBf16;
-    case formats::Dtype::kOther:
+    default:
       break;
   }
   return unsupported(
