@@ -1,5 +1,7 @@
 #include "base/thread_pool.h"
 
+#include <new>
+
 #if defined(__linux__)
 #include <sched.h>
 #endif
@@ -41,6 +43,17 @@ ThreadPool::~ThreadPool() {
   generation_.fetch_add(1, std::memory_order_acq_rel);
   generation_.notify_all();
   for (std::thread& t : workers_) t.join();
+}
+
+void ThreadPool::Freer::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
+
+std::span<std::byte> ThreadPool::scratch(std::size_t bytes) {
+  if (bytes > scratch_bytes_) {
+    scratch_.reset();
+    scratch_.reset(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64})));
+    scratch_bytes_ = bytes;
+  }
+  return {scratch_.get(), bytes};
 }
 
 void ThreadPool::drain(int thread) {

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -21,6 +23,10 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Memory for the caller's jobs, 64-byte aligned, not initialised; valid until the next call of scratch.
+  // Grows when more is asked for and is kept, so that steady work allocates nothing.
+  std::span<std::byte> scratch(std::size_t bytes);
 
   // Calls fn(task, thread) for every task in [0, tasks), thread in [0, threads()); returns when all are
   // done. Not reentrant: one caller at a time, no nested calls. fn must not throw.
@@ -46,7 +52,13 @@ class ThreadPool {
   void worker(int thread);
   void drain(int thread);
 
+  struct Freer {
+    void operator()(std::byte* p) const;
+  };
+
   std::vector<std::thread> workers_;
+  std::unique_ptr<std::byte[], Freer> scratch_;
+  std::size_t scratch_bytes_ = 0;
   Call call_ = nullptr;
   void* context_ = nullptr;
   std::size_t tasks_ = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "kernels/panels.h"
 #include "kernels/variants.h"
 
 namespace kakeya::kernels {
@@ -11,10 +12,14 @@ namespace {
 
 // Below this many multiply-adds a fork costs more than it saves (a fork-join is about a microsecond).
 constexpr std::size_t kMinTaskWork = std::size_t{1} << 15;
-// Tasks per thread: enough that a delayed thread does not hold up the others.
+// Tasks per thread: enough that a delayed thread does not hold up the others. Products of panels wait for
+// memory, not for arithmetic, and the last task to end is their loss.
 constexpr std::size_t kTasksPerThread = 4;
-// Columns per task are a multiple of this, so that full register blocks stay full.
+constexpr std::size_t kPanelTasksPerThread = 16;
+// Columns per task are a multiple of this, so that full register blocks and panels stay full.
 constexpr std::size_t kColumnStep = 8;
+// Values that one task rounds to int8.
+constexpr std::size_t kRoundedPerTask = std::size_t{1} << 15;
 
 const std::vector<const Table*>& variants() {
   static const std::vector<const Table*> list = [] {
@@ -23,6 +28,34 @@ const std::vector<const Table*>& variants() {
     return out;
   }();
   return list;
+}
+
+// Columns of all products of a call, and how they are cut.
+struct Split {
+  std::size_t columns = 0;
+
+  // Columns per task; all of them when one thread does it.
+  std::size_t step(const Compute& compute, Rows<const float> x, bool quantised) const {
+    const auto threads = static_cast<std::size_t>(compute.pool->threads());
+    const std::size_t work = x.rows * x.cols * columns;
+    if (threads == 1 || work < 2 * kMinTaskWork) return columns;
+    const std::size_t per_thread = quantised ? kPanelTasksPerThread : kTasksPerThread;
+    const std::size_t multiple = quantised ? kPanelOutputs : kColumnStep;
+    const std::size_t wanted = std::min(threads * per_thread, work / kMinTaskWork);
+    const std::size_t even = (columns + wanted - 1) / wanted;
+    return (even + multiple - 1) / multiple * multiple;
+  }
+};
+
+// x as int8 in the pool's scratch memory.
+Int8Rows round_rows(const Compute& compute, Rows<const float> x) {
+  const Int8Rows out = int8_rows_in(compute.pool->scratch(int8_rows_bytes(x.rows, x.cols)), x.rows, x.cols);
+  const std::size_t rows = std::max<std::size_t>(1, kRoundedPerTask / x.cols);
+  compute.pool->parallel_for((x.rows + rows - 1) / rows, [&](std::size_t task, int) {
+    const std::size_t first = task * rows;
+    compute.ops->quantise_rows(x.sub(first, std::min(rows, x.rows - first)), out, first);
+  });
+  return out;
 }
 
 }  // namespace
@@ -79,30 +112,31 @@ void matmul(const Compute& compute, const Weight& w, Rows<const float> x, Rows<f
 }
 
 void matmul_all(const Compute& compute, std::span<const Product> products, Rows<const float> x) {
-  std::size_t columns = 0;
+  Split split;
+  bool quantised = false;
   for (const Product& p : products) {
     KAKEYA_CHECK(x.cols == p.w.in && p.y.cols == p.w.out && x.rows == p.y.rows);
-    columns += p.w.out;
+    split.columns += p.w.out;
+    quantised = quantised || is_quantised(p.w.type);
   }
-  if (x.rows == 0 || columns == 0) return;
-  const auto threads = static_cast<std::size_t>(compute.pool->threads());
-  const std::size_t work = x.rows * x.cols * columns;
-  if (threads == 1 || work < 2 * kMinTaskWork) {
-    for (const Product& p : products) compute.ops->matmul_range(p.w, x, p.y, 0, p.w.out);
+  if (x.rows == 0 || split.columns == 0) return;
+  Int8Rows rounded;
+  if (quantised) rounded = round_rows(compute, x);
+  const auto run = [&](const Product& p, std::size_t first, std::size_t last) {
+    if (is_quantised(p.w.type)) return compute.ops->panel_matmul_range(p.w, rounded, p.y, first, last);
+    compute.ops->matmul_range(p.w, x, p.y, first, last);
+  };
+  const std::size_t step = split.step(compute, x, quantised);
+  if (step >= split.columns) {
+    for (const Product& p : products) run(p, 0, p.w.out);
     return;
   }
-  const std::size_t wanted = std::min(threads * kTasksPerThread, work / kMinTaskWork);
-  std::size_t step = (columns + wanted - 1) / wanted;
-  step = (step + kColumnStep - 1) / kColumnStep * kColumnStep;
   std::size_t tasks = 0;
   for (const Product& p : products) tasks += (p.w.out + step - 1) / step;
   compute.pool->parallel_for(tasks, [&](std::size_t task, int) {
     for (const Product& p : products) {
       const std::size_t own = (p.w.out + step - 1) / step;
-      if (task < own) {
-        compute.ops->matmul_range(p.w, x, p.y, task * step, std::min(p.w.out, (task + 1) * step));
-        return;
-      }
+      if (task < own) return run(p, task * step, std::min(p.w.out, (task + 1) * step));
       task -= own;
     }
   });

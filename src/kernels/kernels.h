@@ -33,12 +33,17 @@ struct Weight {
   std::size_t out = 0;
   std::size_t in = 0;
   WeightLayout layout = WeightLayout::kRows;
-  std::size_t group = 0;  // affine types: inputs per scale
+  std::size_t group = 0;                      // affine types: inputs per scale
+  WeightType scale_type = WeightType::kBf16;  // affine types: of scales and biases
 };
+
+struct Int8Rows;  // kernels/panels.h
 
 // One CPU variant: the same functions built for one instruction set. `scalar` is plain C++ and the oracle.
 struct Table {
-  const char* name;  // "scalar", "sse4", "avx2", "avx512", "neon", ...
+  const char* name;  // "scalar", "sse4", "avx2", "avx512", "avx512_vnni", "amx", "neon", ...
+  // The variant with the same functions on floats; "amx" differs from "avx512" in its products of panels.
+  const char* base;
 
   // sum of a[i] * b[i]
   float (*dot)(const float* a, const float* b, std::size_t n);
@@ -72,6 +77,12 @@ struct Table {
   void (*unpack_i8)(const std::int8_t* codes, float scale, float* out, std::size_t n);
   // Row `index` of w as float, out has w.in values.
   void (*load_row)(const Weight& w, std::size_t index, float* out);
+  // Rounds x to rows [first, first + x.rows) of out; x.cols == out.cols. A row with NaN or infinity gives NaN
+  // in every product.
+  void (*quantise_rows)(Rows<const float> x, const Int8Rows& out, std::size_t first);
+  // As matmul_range for kPanels; first is a multiple of kPanelOutputs, last too or w.out.
+  void (*panel_matmul_range)(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
+                             std::size_t last);
 };
 
 // The variants this build has and this CPU can run, scalar first, best last.

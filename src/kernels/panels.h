@@ -6,6 +6,7 @@
 // float steps per block follow one order, so every CPU variant with fused multiply-add gives the same bits,
 // whatever the number of rows.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -16,6 +17,7 @@ namespace kakeya::kernels {
 
 inline constexpr std::size_t kPanelOutputs = 16;
 inline constexpr std::size_t kActivationBlock = 32;
+inline constexpr std::size_t kPanelAlignment = 64;
 
 // A quantised matrix as its file holds it.
 struct QuantisedRows {
@@ -32,18 +34,40 @@ struct QuantisedRows {
 // True when panels of this shape exist: `in` is a multiple of the type's block and group.
 bool has_panels(WeightType type, std::size_t in, std::size_t group);
 // Bytes of the panels of a matrix, a multiple of 64; outputs are padded to whole panels with zeros.
-std::size_t panel_bytes(WeightType type, std::size_t out, std::size_t in, std::size_t group);
+std::size_t panel_bytes(WeightType type, std::size_t out, std::size_t in, std::size_t group,
+                        WeightType scale_type = WeightType::kBf16);
 // Fills `panels` [panel_bytes], 64-byte aligned. Output o is row source_row[o] of `rows`, or row o when
 // source_row is empty. Split over the pool.
 Weight pack_panels(base::ThreadPool& pool, const QuantisedRows& rows,
                    std::span<const std::uint32_t> source_row, std::span<std::byte> panels);
 
 // Rows of activations rounded to int8: code = round(x / scale), scale = largest magnitude of the block / 127.
+// Rows lie in groups of 16, the last may be shorter; within a group block after block, in a block row after
+// row, so that every kernel reads what it needs in order.
 struct Int8Rows {
+  static constexpr std::size_t kGroup = 16;
+
   std::size_t rows = 0, cols = 0;
-  std::int8_t* codes = nullptr;  // [rows, cols]
-  float* scales = nullptr;       // [rows, cols / kActivationBlock]
-  std::int32_t* sums = nullptr;  // [rows, cols / kActivationBlock]: sum of the block's codes
+  std::int8_t* codes = nullptr;  // a group: [cols / 32, rows of the group, 32]
+  float* scales = nullptr;       // a group: [cols / 32, rows of the group]
+  float* scaled_sums = nullptr;  // as scales: scale * sum of the block's codes
+  std::int32_t* sums = nullptr;  // as scales, pairs: sum of the block's codes, sum of its first 16
+
+  // Rows [kGroup * index, ...) alone.
+  Int8Rows group(std::size_t index) const {
+    const std::size_t row = index * kGroup, blocks = cols / kActivationBlock;
+    return {std::min(kGroup, rows - row), cols,
+            codes + row * cols,           scales + row * blocks,
+            scaled_sums + row * blocks,   sums + 2 * row * blocks};
+  }
+  std::size_t groups() const { return (rows + kGroup - 1) / kGroup; }
 };
+
+std::size_t int8_rows_bytes(std::size_t rows, std::size_t cols);
+// Rows in `buffer` [int8_rows_bytes], 64-byte aligned; not initialised.
+Int8Rows int8_rows_in(std::span<std::byte> buffer, std::size_t rows, std::size_t cols);
+
+// Row `index` of a quantised matrix as float, the values of dequantise_row. Not for kRows of affine types.
+void load_quantised_row(const Weight& w, std::size_t index, float* out);
 
 }  // namespace kakeya::kernels

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/half.h"
+#include "kernels/panel_ops.h"
 #include "kernels/variants.h"
 
 namespace kakeya::kernels {
@@ -51,7 +52,7 @@ void load_row(const Weight& w, std::size_t index, float* out) {
       for (std::size_t i = 0; i < w.in; ++i) out[i] = base::bf16_to_f32(half[i]);
       return;
     default:
-      KAKEYA_CHECK(!is_quantised(w.type));
+      return load_quantised_row(w, index, out);
   }
 }
 
@@ -164,6 +165,7 @@ void unpack_i8(const std::int8_t* codes, float scale, float* out, std::size_t n)
 const Table& scalar_table() {
   static constexpr Table kTable = {
       .name = "scalar",
+      .base = "scalar",
       .dot = dot,
       .axpy = axpy,
       .matmul_range = matmul_range,
@@ -178,6 +180,8 @@ const Table& scalar_table() {
       .unpack_levels = unpack_levels,
       .unpack_i8 = unpack_i8,
       .load_row = load_row,
+      .quantise_rows = quantise_rows_scalar,
+      .panel_matmul_range = panel_matmul_scalar,
   };
   return kTable;
 }

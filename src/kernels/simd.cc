@@ -9,6 +9,7 @@
 // After foreach_target.h, which sets the target.
 #include <hwy/highway.h>
 
+#include "kernels/panel_ops.h"
 #include "kernels/variants.h"
 
 #if HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
@@ -24,6 +25,7 @@ namespace HWY_NAMESPACE {
 constexpr Table make_table(const char* name) {
   return {
       .name = name,
+      .base = name,
       .dot = dot,
       .axpy = axpy,
       .matmul_range = matmul_range,
@@ -38,6 +40,8 @@ constexpr Table make_table(const char* name) {
       .unpack_levels = unpack_levels,
       .unpack_i8 = unpack_i8,
       .load_row = load_row,
+      .quantise_rows = quantise_rows_scalar,
+      .panel_matmul_range = panel_matmul_scalar,
   };
 }
 

@@ -10,7 +10,7 @@
 #include <cmath>
 #include <limits>
 
-#include "base/check.h"
+#include "kernels/panels.h"
 #include "kernels/simd_common-inl.h"
 // After simd_common-inl.h: it needs the target's namespace.
 #include <hwy/contrib/math/math-inl.h>
@@ -135,7 +135,7 @@ void load_row(const Weight& w, std::size_t index, float* out) {
     case WeightType::kBf16:
       return convert(static_cast<const hwy::bfloat16_t*>(w.data) + index * w.in);
     default:
-      KAKEYA_CHECK(!is_quantised(w.type));
+      return load_quantised_row(w, index, out);
   }
 }
 

@@ -70,7 +70,7 @@ class LatticeCodec final : public RowCodec {
  public:
   explicit LatticeCodec(const RowFormat& format) : format_(format) {
     for (const kernels::Table* table : kernels::available()) {
-      if (const RowKernels* found = lattice::find_row_kernels(table->name))
+      if (const RowKernels* found = lattice::find_row_kernels(table->base))
         variants_.push_back({table, found});
     }
   }

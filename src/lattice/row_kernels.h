@@ -15,7 +15,7 @@ namespace kakeya::lattice {
 inline constexpr float kEpsilon = 0x1p-23f;
 
 struct RowKernels {
-  const char* name;  // as in kernels::Table
+  const char* name;  // as Table::base in kernels
 
   // max(|x|, kEpsilon), not rounded to fp16; infinity when the sum of squares is not finite.
   float (*norm)(const float* x, std::size_t dim);
@@ -34,7 +34,7 @@ struct RowKernels {
 };
 
 const RowKernels& scalar_row_kernels();
-// The variant of that name; null when this build or CPU lacks it. Names are those of kernels::Table.
+// The variant of that name; null when this build or CPU lacks it. Names are those of Table::base.
 const RowKernels* find_row_kernels(std::string_view name);
 
 // The rare rows, plain C++. Doubled coordinates of the unclamped nearest points, [dim] in row order.

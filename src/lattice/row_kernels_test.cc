@@ -18,7 +18,7 @@ namespace {
 std::vector<const RowKernels*> variants() {
   std::vector<const RowKernels*> out;
   for (const kernels::Table* table : kernels::available()) {
-    if (const RowKernels* found = find_row_kernels(table->name)) out.push_back(found);
+    if (const RowKernels* found = find_row_kernels(table->base)) out.push_back(found);
   }
   return out;
 }
@@ -254,9 +254,9 @@ TEST(RowKernels, AnyBytesUnpackInsideTheBoxAndAlikeInEveryVariant) {
 
 TEST(RowKernels, EveryVariantOfTheKernelsHasItsOwn) {
   for (const kernels::Table* table : kernels::available()) {
-    const RowKernels* found = find_row_kernels(table->name);
+    const RowKernels* found = find_row_kernels(table->base);
     ASSERT_NE(found, nullptr) << table->name;
-    EXPECT_STREQ(found->name, table->name);
+    EXPECT_STREQ(found->name, table->base);
   }
   EXPECT_EQ(find_row_kernels("abacus"), nullptr);
 }
