@@ -10,5 +10,10 @@ inline constexpr float kTiniestActivation = 0x1p-100f;
 void quantise_rows_scalar(Rows<const float> x, const Int8Rows& out, std::size_t first);
 void panel_matmul_scalar(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                          std::size_t last);
+#if defined(__x86_64__)
+void panel_matmul_vnni(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
+                       std::size_t last);
+void panel_matmul_amx(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first, std::size_t last);
+#endif
 
 }  // namespace kakeya::kernels

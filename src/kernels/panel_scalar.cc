@@ -26,8 +26,8 @@ void quantise_block(const float* x, const Int8Rows& group, std::size_t block, st
   }
   // A block that is no number makes everything it touches none.
   group.scales[at] = !finite ? std::nanf("") : zero ? 0.0f : largest / 127.0f;
-  group.sums[2 * at] = first + second;
-  group.sums[2 * at + 1] = first;
+  group.negative_sums[2 * at] = -(first + second);
+  group.negative_sums[2 * at + 1] = -first;
   group.scaled_sums[at] = group.scales[at] * static_cast<float>(first + second);
 }
 

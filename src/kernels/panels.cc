@@ -250,7 +250,7 @@ Weight pack_panels(base::ThreadPool& pool, const QuantisedRows& rows,
 std::size_t int8_rows_bytes(std::size_t rows, std::size_t cols) {
   const std::size_t blocks = rows * (cols / kActivationBlock);
   return round_up(rows * cols, kPanelAlignment) + 2 * round_up(blocks * sizeof(float), kPanelAlignment) +
-         round_up(2 * blocks * sizeof(std::int32_t), kPanelAlignment);
+         round_up(2 * blocks * sizeof(std::int32_t), kPanelAlignment) + kPanelAlignment;
 }
 
 Int8Rows int8_rows_in(std::span<std::byte> buffer, std::size_t rows, std::size_t cols) {

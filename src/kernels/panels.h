@@ -48,21 +48,22 @@ struct Int8Rows {
   static constexpr std::size_t kGroup = 16;
 
   std::size_t rows = 0, cols = 0;
-  std::int8_t* codes = nullptr;  // a group: [cols / 32, rows of the group, 32]
-  float* scales = nullptr;       // a group: [cols / 32, rows of the group]
-  float* scaled_sums = nullptr;  // as scales: scale * sum of the block's codes
-  std::int32_t* sums = nullptr;  // as scales, pairs: sum of the block's codes, sum of its first 16
+  std::int8_t* codes = nullptr;           // a group: [cols / 32, rows of the group, 32]
+  float* scales = nullptr;                // a group: [cols / 32, rows of the group]
+  float* scaled_sums = nullptr;           // as scales: scale * sum of the block's codes
+  std::int32_t* negative_sums = nullptr;  // as scales, pairs: minus the sum of the codes, of the first 16
 
   // Rows [kGroup * index, ...) alone.
   Int8Rows group(std::size_t index) const {
     const std::size_t row = index * kGroup, blocks = cols / kActivationBlock;
     return {std::min(kGroup, rows - row), cols,
             codes + row * cols,           scales + row * blocks,
-            scaled_sums + row * blocks,   sums + 2 * row * blocks};
+            scaled_sums + row * blocks,   negative_sums + 2 * row * blocks};
   }
   std::size_t groups() const { return (rows + kGroup - 1) / kGroup; }
 };
 
+// Kernels may read, and not use, a vector beyond the end of each array.
 std::size_t int8_rows_bytes(std::size_t rows, std::size_t cols);
 // Rows in `buffer` [int8_rows_bytes], 64-byte aligned; not initialised.
 Int8Rows int8_rows_in(std::span<std::byte> buffer, std::size_t rows, std::size_t cols);

@@ -241,8 +241,8 @@ TEST_P(PanelVariant, RoundingKeepsTheLargestExactAndTheRestWithinHalfAStep) {
         if (i < 16) first += group.codes[at * 32 + i];
       }
       EXPECT_EQ(group.scales[at], static_cast<float>(largest) / 127.0f);
-      EXPECT_EQ(group.sums[2 * at], sum);
-      EXPECT_EQ(group.sums[2 * at + 1], first);
+      EXPECT_EQ(group.negative_sums[2 * at], -sum);
+      EXPECT_EQ(group.negative_sums[2 * at + 1], -first);
       EXPECT_EQ(group.scaled_sums[at], group.scales[at] * static_cast<float>(sum));
     }
   }
@@ -266,7 +266,7 @@ TEST_P(PanelVariant, RoundingGivesTheBitsOfScalarAlsoAtTheEdges) {
     const Int8Rows a = got.view.group(g), b = want.view.group(g);
     const std::size_t blocks = a.rows * cols / 32;
     EXPECT_EQ(0, std::memcmp(a.codes, b.codes, blocks * 32)) << g;
-    EXPECT_EQ(0, std::memcmp(a.sums, b.sums, blocks * 2 * sizeof(std::int32_t))) << g;
+    EXPECT_EQ(0, std::memcmp(a.negative_sums, b.negative_sums, blocks * 2 * sizeof(std::int32_t))) << g;
     for (std::size_t i = 0; i < blocks; ++i) {
       EXPECT_TRUE(a.scales[i] == b.scales[i] || (std::isnan(a.scales[i]) && std::isnan(b.scales[i]))) << i;
       EXPECT_TRUE(a.scaled_sums[i] == b.scaled_sums[i] || std::isnan(b.scaled_sums[i])) << i;

@@ -9,12 +9,14 @@
 // After foreach_target.h, which sets the target.
 #include <hwy/highway.h>
 
+#include "kernels/panel_cpu.h"
 #include "kernels/panel_ops.h"
 #include "kernels/variants.h"
 
 #if HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
 #include "kernels/simd_common-inl.h"
 #include "kernels/simd_matmul-inl.h"
+#include "kernels/simd_quantise-inl.h"
 #include "kernels/simd_rows-inl.h"
 #include "kernels/simd_unpack-inl.h"
 
@@ -40,7 +42,7 @@ constexpr Table make_table(const char* name) {
       .unpack_levels = unpack_levels,
       .unpack_i8 = unpack_i8,
       .load_row = load_row,
-      .quantise_rows = quantise_rows_scalar,
+      .quantise_rows = quantise_rows,
       .panel_matmul_range = panel_matmul_scalar,
   };
 }
@@ -52,6 +54,15 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace kakeya::kernels {
+namespace {
+
+constexpr Table with_products(Table table, const char* name, decltype(Table::panel_matmul_range) product) {
+  table.name = name;
+  table.panel_matmul_range = product;
+  return table;
+}
+
+}  // namespace
 
 void append_simd_tables(std::vector<const Table*>& out) {
 #if HWY_ARCH_X86
@@ -68,6 +79,10 @@ void append_simd_tables(std::vector<const Table*>& out) {
 #if HWY_TARGETS & HWY_AVX3
   static constexpr Table kAvx512 = N_AVX3::make_table("avx512");
   if (cpu & HWY_AVX3) out.push_back(&kAvx512);
+  static constexpr Table kVnni = with_products(kAvx512, "avx512_vnni", panel_matmul_vnni);
+  if ((cpu & HWY_AVX3) && has_avx512_vnni()) out.push_back(&kVnni);
+  static constexpr Table kAmx = with_products(kAvx512, "amx", panel_matmul_amx);
+  if ((cpu & HWY_AVX3) && has_amx_int8()) out.push_back(&kAmx);
 #endif
 #if HWY_TARGETS & HWY_NEON
   static constexpr Table kNeon = N_NEON::make_table("neon");  // every 64-bit Arm CPU has it

@@ -1,0 +1,60 @@
+// CPUID and the system call that AMX needs.
+#include "kernels/panel_cpu.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+#endif
+
+namespace kakeya::kernels {
+namespace {
+
+#if defined(__x86_64__)
+struct Leaf7 {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+Leaf7 leaf7() {
+  Leaf7 out;
+  if (__get_cpuid_count(7, 0, &out.eax, &out.ebx, &out.ecx, &out.edx) == 0) return {};
+  return out;
+}
+constexpr unsigned kGfni = 1u << 8, kVnni = 1u << 11;         // ecx
+constexpr unsigned kAmxTile = 1u << 24, kAmxInt8 = 1u << 25;  // edx
+
+bool allow_tiles() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
+}  // namespace
+
+bool has_avx512_vnni() {
+#if defined(__x86_64__)
+  return (leaf7().ecx & kVnni) != 0;
+#else
+  return false;
+#endif
+}
+
+bool has_amx_int8() {
+#if defined(__x86_64__)
+  static const bool allowed = [] {
+    const Leaf7 cpu = leaf7();
+    return (cpu.ecx & kGfni) != 0 && (cpu.ecx & kVnni) != 0 && (cpu.edx & kAmxTile) != 0 &&
+           (cpu.edx & kAmxInt8) != 0 && allow_tiles();
+  }();
+  return allowed;
+#else
+  return false;
+#endif
+}
+
+}  // namespace kakeya::kernels

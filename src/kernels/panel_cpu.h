@@ -1,0 +1,10 @@
+// Which int8 instructions this CPU and its system allow.
+#pragma once
+
+namespace kakeya::kernels {
+
+bool has_avx512_vnni();
+// AVX-512 VNNI, GFNI and AMX int8; asks the system for the tile registers, once.
+bool has_amx_int8();
+
+}  // namespace kakeya::kernels

@@ -1,0 +1,14 @@
+// Regions compiled for an instruction set that the rest of the file, and of the program, must not use. All
+// includes of other headers stand before the region, so that no function shared with other files is built
+// for it.
+#pragma once
+
+#define KAKEYA_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define KAKEYA_BEGIN_TARGET(flags) \
+  KAKEYA_PRAGMA(clang attribute push(__attribute__((target(flags))), apply_to = function))
+#define KAKEYA_END_TARGET _Pragma("clang attribute pop")
+#else
+#define KAKEYA_BEGIN_TARGET(flags) _Pragma("GCC push_options") KAKEYA_PRAGMA(GCC target(flags))
+#define KAKEYA_END_TARGET _Pragma("GCC pop_options")
+#endif

@@ -1,0 +1,153 @@
+// Products of panels with AVX-512 VNNI: up to eight rows at a time, codes unpacked in registers once for all
+// of them.
+#include "kernels/panel_ops.h"
+
+#if defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own intrinsics
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/panel_layout.h"
+#include "kernels/panel_targets.h"
+
+KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")
+namespace kakeya::kernels {
+namespace {
+
+#include "kernels/panel_x86-inl.h"
+
+constexpr std::size_t kRowBlock = 8;
+// Blocks of a slice: with more rows than a row block, that much of a panel stays in the first-level cache.
+constexpr std::size_t kSlice = 32;
+// Rows whose slice stays in the second-level cache.
+constexpr std::size_t kRowRun = 1024;
+// How far ahead of use weights are asked for when they are read once and in order.
+constexpr std::size_t kAhead = 4096;
+
+// Blocks [first, last) of a panel for rows that start at `row` of a group.
+struct Step {
+  std::size_t panel, first, last, row, ahead;
+};
+
+// codes . activations of a block, k-groups [from, to), on top of `start`.
+KAKEYA_INLINE __m512i dot(const __m512i (&codes)[kBlockGroups], const std::int8_t* x, std::size_t from,
+                          std::size_t to, __m512i start) {
+  KAKEYA_UNROLL
+  for (std::size_t g = from; g < to; ++g) {
+    std::int32_t four = 0;
+    std::memcpy(&four, x + 4 * g, sizeof four);
+    start = _mm512_dpbusd_epi32(start, codes[g], _mm512_set1_epi32(four));
+  }
+  return start;
+}
+
+// Minus the zero point times a sum of activation codes: where integer sums start.
+template <WeightType kType>
+KAKEYA_INLINE __m512i start_sum(std::int32_t negative_sum) {
+  constexpr int kZero = panel_layout(kType).zero;
+  if constexpr (kZero == 0) return _mm512_setzero_si512();
+  constexpr unsigned kShift = kZero == 8 ? 3 : kZero == 32 ? 5 : 7;
+  static_assert(kZero == 0 || kZero == 1 << kShift);
+  return _mm512_slli_epi32(_mm512_set1_epi32(negative_sum), kShift);
+}
+
+template <WeightType kType>
+KAKEYA_INLINE __m512 add_block(const __m512i (&codes)[kBlockGroups], const Scales& scales, const Int8Rows& x,
+                               std::size_t at, __m512 acc) {
+  const std::int8_t* row = x.codes + at * kActivationBlock;
+  const __m512 row_scale = _mm512_set1_ps(x.scales[at]);
+  if constexpr (kType == WeightType::kQ6K) {
+    const std::int32_t all = x.negative_sums[2 * at], half = x.negative_sums[2 * at + 1];
+    const __m512i first = dot(codes, row, 0, 4, start_sum<kType>(half));
+    const __m512i second = dot(codes, row, 4, 8, start_sum<kType>(all - half));
+    acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(first), _mm512_mul_ps(scales.scale, row_scale), acc);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), _mm512_mul_ps(scales.second, row_scale), acc);
+  } else {
+    const __m512i sum = dot(codes, row, 0, 8, start_sum<kType>(x.negative_sums[2 * at]));
+    acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scales.scale, row_scale), acc);
+    if constexpr (!has_min(kType)) return acc;
+    return _mm512_fmadd_ps(scales.min, _mm512_set1_ps(x.scaled_sums[at]), acc);
+  }
+}
+
+template <WeightType kType, std::size_t R>
+void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Rows<float> y,
+              std::size_t last) {
+  const std::size_t output = step.panel * kPanelOutputs;
+  const __mmask16 mask = output_mask(output, last);
+  float* out = y.data + output;
+  __m512 acc[R];
+  KAKEYA_UNROLL
+  for (std::size_t r = 0; r < R; ++r) {
+    acc[r] = step.first == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, out + r * y.stride);
+  }
+  const std::uint8_t* tile = tiles.tile(step.panel, step.first);
+  for (std::size_t b = step.first; b < step.last; tile += tiles.tile_bytes()) {
+    if (step.ahead != 0) prefetch_lines(tile, tiles.tile_bytes(), step.ahead);
+    for (std::size_t j = 0; j < tiles.tile_blocks() && b < step.last; ++j, ++b) {
+      __m512i codes[kBlockGroups];
+      load_codes<kType>(tiles.block(tile, j), codes);
+      const Scales scales = load_scales(tiles, tile, j);
+      const std::size_t at = b * x.rows + step.row;
+      KAKEYA_UNROLL
+      for (std::size_t r = 0; r < R; ++r) acc[r] = add_block<kType>(codes, scales, x, at + r, acc[r]);
+    }
+  }
+  KAKEYA_UNROLL
+  for (std::size_t r = 0; r < R; ++r) _mm512_mask_storeu_ps(out + r * y.stride, mask, acc[r]);
+}
+
+template <WeightType kType>
+void add_group(const Tiles<kType>& tiles, const Int8Rows& x, Step step, Rows<float> y, std::size_t last) {
+  using Function = void (*)(const Tiles<kType>&, const Int8Rows&, const Step&, Rows<float>, std::size_t);
+  static constexpr Function kRows[kRowBlock] = {add_rows<kType, 1>, add_rows<kType, 2>, add_rows<kType, 3>,
+                                                add_rows<kType, 4>, add_rows<kType, 5>, add_rows<kType, 6>,
+                                                add_rows<kType, 7>, add_rows<kType, 8>};
+  for (; step.row < x.rows; step.row += kRowBlock, step.ahead = 0) {
+    const std::size_t rows = std::min(kRowBlock, x.rows - step.row);
+    kRows[rows - 1](tiles, x, step, y.sub(step.row, rows), last);
+  }
+}
+
+struct Matmul {
+  const Weight& w;
+  const Int8Rows& x;
+  Rows<float> y;
+  std::size_t first, last;
+
+  template <WeightType kType>
+  void operator()() const {
+    const Tiles<kType> tiles(w);
+    const std::size_t blocks = w.in / kActivationBlock, groups = x.groups();
+    const std::size_t slice = x.rows <= kRowBlock ? blocks : kSlice;
+    const std::size_t ahead = slice >= blocks ? kAhead : tiles.panel_bytes;
+    constexpr std::size_t kGroups = kRowRun / Int8Rows::kGroup;
+    for (std::size_t run = 0; run < groups; run += kGroups) {
+      for (std::size_t b = 0; b < blocks; b += slice) {
+        for (std::size_t panel = first / kPanelOutputs; panel * kPanelOutputs < last; ++panel) {
+          for (std::size_t g = run; g < std::min(groups, run + kGroups); ++g) {
+            const Int8Rows group = x.group(g);
+            add_group(tiles, group, {panel, b, std::min(blocks, b + slice), 0, g == run ? ahead : 0},
+                      y.sub(g * Int8Rows::kGroup, group.rows), last);
+          }
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
+
+void panel_matmul_vnni(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
+                       std::size_t last) {
+  for_type(w.type, Matmul{w, x, y, first, last});
+}
+
+}  // namespace kakeya::kernels
+KAKEYA_END_TARGET
+#endif
