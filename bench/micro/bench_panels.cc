@@ -1,6 +1,7 @@
 // Speed of products of quantised panels, per CPU variant, weight type and number of rows, at the shapes of an
 // 8B model; each checked against scalar before it is timed. `kakeya-bench-panels --threads=2
-// --benchmark_filter=q4_0/4096x12288/rows:16/amx`
+// --benchmark_filter=q4_0/4096x12288/rows:16/amx`. These matrices fit a large last-level cache; what memory
+// gives shows with --shape=4096x1800000 (4 GB of Q4_0).
 #include <benchmark/benchmark.h>
 
 #if defined(__linux__)
@@ -30,7 +31,7 @@ using kernels::WeightType;
 struct Shape {
   std::size_t in, out;
 };
-constexpr Shape kShapes[] = {{4096, 4096}, {4096, 12288}, {12288, 4096}, {4096, 151936}};
+const std::vector<Shape> kShapes = {{4096, 4096}, {4096, 12288}, {12288, 4096}, {4096, 151936}};
 
 struct Free {
   void operator()(std::byte* p) const { std::free(p); }
@@ -123,10 +124,10 @@ void bench(benchmark::State& state, const Table& ops, WeightType type, const Sha
       benchmark::Counter::Flags(benchmark::Counter::kIsRate | benchmark::Counter::kInvert));
 }
 
-void register_all(int threads) {
+void register_all(int threads, const std::vector<Shape>& shapes) {
   for (const WeightType type : {WeightType::kQ4_0, WeightType::kQ8_0, WeightType::kQ4K, WeightType::kQ5K,
                                 WeightType::kQ6K, WeightType::kAffine4, WeightType::kAffine8}) {
-    for (const Shape& shape : kShapes) {
+    for (const Shape& shape : shapes) {
       for (const std::size_t rows : {1, 2, 4, 8, 16, 32, 64, 512}) {
         for (const Table* ops : kernels::available()) {
           const std::string name = std::string(to_string(type)) + "/" + std::to_string(shape.in) + "x" +
@@ -145,15 +146,24 @@ void register_all(int threads) {
 }  // namespace kakeya
 
 int main(int argc, char** argv) {
+  using namespace kakeya;
   benchmark::Initialize(&argc, argv);
   int threads = 1;
+  std::vector<Shape> shapes = kShapes;
   for (int i = 1; i < argc; ++i) {
-    if (std::sscanf(argv[i], "--threads=%d", &threads) != 1 || threads < 1) {
-      std::fprintf(stderr, "%s: expected --threads=N or an option of google-benchmark\n", argv[i]);
-      return 2;
+    Shape shape = {};
+    if (std::sscanf(argv[i], "--threads=%d", &threads) == 1 && threads >= 1) continue;
+    if (std::sscanf(argv[i], "--shape=%zux%zu", &shape.in, &shape.out) == 2 && shape.in % 256 == 0) {
+      shapes = {shape};
+      continue;
     }
+    std::fprintf(stderr,
+                 "%s: expected --threads=N, --shape=INxOUT (IN a multiple of 256) or an option of "
+                 "google-benchmark\n",
+                 argv[i]);
+    return 2;
   }
-  kakeya::register_all(threads);
+  register_all(threads, shapes);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

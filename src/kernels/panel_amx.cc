@@ -25,12 +25,16 @@ namespace {
 constexpr std::size_t kFewestRows = 4;
 // Blocks of a panel that are unpacked once for all groups of rows, in the first-level cache.
 constexpr std::size_t kSlice = 32;
-// Rows whose slice stays in the second-level cache.
-constexpr std::size_t kRowRun = 1024;
+// Codes of a run of rows, which stay in the second-level cache while panels go by, and the most rows of a
+// run.
+constexpr std::size_t kRunCodes = std::size_t{1} << 20;
+constexpr std::size_t kRunRows = 512;
 // How far ahead of use weights are asked for when they are read once and in order.
 constexpr std::size_t kAhead = 4096;
 // Tile products under way: the sums of block b are read when those of block b + kLag have been started.
 constexpr std::size_t kLag = 2, kRing = 4;
+// Blocks between unpacking and the tile load: it waits long for stores that have not reached the cache.
+constexpr std::size_t kEarly = 8, kUnpackRing = 16;
 constexpr std::size_t kBlockCodes = kPanelOutputs * kActivationBlock;
 
 template <WeightType kType>
@@ -44,6 +48,7 @@ struct Scratch {
   alignas(64) float scale[kSlice][2][kPanelOutputs];
   alignas(64) float min[kSlice][kPanelOutputs];
   alignas(64) std::int32_t sums[kRing][2][Int8Rows::kGroup][kPanelOutputs];
+  alignas(64) float acc[kRunRows][kPanelOutputs];  // between slices
 };
 
 // Tiles: sums, activations and weights; sums and activations again for the last, shorter group.
@@ -171,7 +176,7 @@ KAKEYA_INLINE void add_block(const Scratch& scratch, std::size_t slot, std::size
   }
 }
 
-// Lines of the panel after next to ask for while a group of rows is at work.
+// Lines to ask for while a group of rows is at work.
 struct Lines {
   const std::uint8_t* at = nullptr;
   const std::uint8_t* end = nullptr;
@@ -184,63 +189,102 @@ struct Lines {
   }
 };
 
-// Blocks [first, last) of a panel.
-struct Step {
-  std::size_t panel, first, last;
+// Unpacks the blocks of a panel one after the other.
+template <WeightType kType>
+class Unpacker {
+ public:
+  Unpacker(const Tiles<kType>& tiles, std::size_t panel, Scratch& scratch)
+      : tiles_(tiles), tile_(tiles.tile(panel, 0)), scratch_(scratch) {}
+
+  KAKEYA_INLINE void next(std::size_t slot, bool fetch) {
+    if (fetch && j_ == 0) prefetch_lines(tile_, tiles_.tile_bytes(), kAhead);
+    unpack(tiles_, tile_, j_, slot, scratch_);
+    if (++j_ < tiles_.tile_blocks()) return;
+    j_ = 0;
+    tile_ += tiles_.tile_bytes();
+  }
+  const std::uint8_t* tile() const { return tile_; }
+
+ private:
+  const Tiles<kType>& tiles_;
+  const std::uint8_t* tile_;
+  std::size_t j_ = 0;
+  Scratch& scratch_;
 };
 
-// One group of up to R rows through a slice; y is that group's. kFused: weights are unpacked on the way,
-// otherwise they lie in scratch. Lanes of rows beyond x.rows hold what is there and are not stored.
-template <WeightType kType, std::size_t R, bool kLast, bool kFused>
-void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Rows<float> y, std::size_t last,
-              Lines& lines, Scratch& scratch) {
-  const std::size_t output = step.panel * kPanelOutputs;
-  const __mmask16 mask = output_mask(output, last);
-  float* out = y.data + output;
-  __m512 acc[R];
-  KAKEYA_UNROLL
-  for (std::size_t r = 0; r < R; ++r) {
-    acc[r] = step.first == 0 || r >= x.rows ? _mm512_setzero_ps()
-                                            : _mm512_maskz_loadu_ps(mask, out + r * y.stride);
-  }
-  const std::size_t blocks = step.last - step.first;
-  const std::int8_t* codes = x.codes + step.first * x.rows * kActivationBlock;
-  const std::uint8_t* tile = tiles.tile(step.panel, step.first);
-  for (std::size_t b = 0, j = 0; b < blocks; ++b, codes += x.rows * kActivationBlock) {
-    const std::size_t slot = kFused ? b % kRing : b;
-    if constexpr (kFused) {
-      if (j == 0) prefetch_lines(tile, tiles.tile_bytes(), kAhead);
-      unpack(tiles, tile, j, slot, scratch);
-      if (++j == tiles.tile_blocks()) {
-        j = 0;
-        tile += tiles.tile_bytes();
-      }
-    } else {
-      lines.ask();
-    }
-    multiply<kType, kLast>(codes, scratch.codes[slot], scratch.sums[b % kRing]);
+// R rows of a group through blocks [first, last), whose codes `slot` finds in scratch; `before` runs ahead of
+// each block. Lanes of rows beyond x.rows hold what is there.
+template <WeightType kType, std::size_t R, bool kLast, class Slot, class Before>
+KAKEYA_INLINE void add_blocks(const Int8Rows& x, std::size_t first, std::size_t last, Slot slot,
+                              Before before, Scratch& scratch, __m512 (&acc)[R]) {
+  const std::size_t blocks = last - first;
+  const std::int8_t* codes = x.codes + first * x.rows * kActivationBlock;
+  for (std::size_t b = 0; b < blocks; ++b, codes += x.rows * kActivationBlock) {
+    before(b);
+    multiply<kType, kLast>(codes, scratch.codes[slot(b)], scratch.sums[b % kRing]);
     if (b < kLag) continue;
-    const std::size_t done = b - kLag;
-    add_block<kType, R>(scratch, kFused ? done % kRing : done, done % kRing, x, (step.first + done) * x.rows,
-                        acc);
+    add_block<kType, R>(scratch, slot(b - kLag), (b - kLag) % kRing, x, (first + b - kLag) * x.rows, acc);
   }
-  for (std::size_t done = blocks < kLag ? 0 : blocks - kLag; done < blocks; ++done) {
-    add_block<kType, R>(scratch, kFused ? done % kRing : done, done % kRing, x, (step.first + done) * x.rows,
-                        acc);
-  }
-  KAKEYA_UNROLL
-  for (std::size_t r = 0; r < R; ++r) {
-    if (r < x.rows) _mm512_mask_storeu_ps(out + r * y.stride, mask, acc[r]);
+  for (std::size_t b = blocks < kLag ? 0 : blocks - kLag; b < blocks; ++b) {
+    add_block<kType, R>(scratch, slot(b), b % kRing, x, (first + b) * x.rows, acc);
   }
 }
 
-template <WeightType kType, bool kLast, bool kFused>
-void add_group(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Rows<float> y,
-               std::size_t last, Lines& lines, Scratch& scratch) {
-  if (x.rows <= 4) return add_rows<kType, 4, kLast, kFused>(tiles, x, step, y, last, lines, scratch);
-  if (x.rows <= 8) return add_rows<kType, 8, kLast, kFused>(tiles, x, step, y, last, lines, scratch);
-  if (x.rows <= 12) return add_rows<kType, 12, kLast, kFused>(tiles, x, step, y, last, lines, scratch);
-  add_rows<kType, 16, kLast, kFused>(tiles, x, step, y, last, lines, scratch);
+template <std::size_t R>
+KAKEYA_INLINE void store_rows(const __m512 (&acc)[R], std::size_t output, std::size_t last, Rows<float> y) {
+  const __mmask16 mask = output_mask(output, last);
+  KAKEYA_UNROLL
+  for (std::size_t r = 0; r < R; ++r) {
+    if (r < y.rows) _mm512_mask_storeu_ps(y.data + r * y.stride + output, mask, acc[r]);
+  }
+}
+
+// The only group of rows: weights are unpacked on the way.
+template <WeightType kType, std::size_t R>
+void whole_panel(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t panel, Rows<float> y,
+                 std::size_t last, Scratch& scratch) {
+  __m512 acc[R];
+  KAKEYA_UNROLL
+  for (std::size_t r = 0; r < R; ++r) acc[r] = _mm512_setzero_ps();
+  const std::size_t blocks = x.cols / kActivationBlock;
+  Unpacker<kType> unpacker(tiles, panel, scratch);
+  for (std::size_t b = 0; b < std::min(kEarly, blocks); ++b) unpacker.next(b, true);
+  const auto slot = [](std::size_t b) __attribute__((always_inline)) { return b % kUnpackRing; };
+  const auto before = [&](std::size_t b) __attribute__((always_inline)) {
+    if (b + kEarly < blocks) unpacker.next((b + kEarly) % kUnpackRing, true);
+  };
+  add_blocks<kType, R, true>(x, 0, blocks, slot, before, scratch, acc);
+  store_rows(acc, panel * kPanelOutputs, last, y);
+}
+
+// A slice for one group of several: weights lie unpacked in scratch, sums too from slice to slice.
+struct Slice {
+  std::size_t panel, first, last, acc_row;
+};
+template <WeightType kType, std::size_t R, bool kLast>
+void add_slice(const Int8Rows& x, const Slice& slice, Rows<float> y, std::size_t last, Lines& lines,
+               Scratch& scratch) {
+  __m512 acc[R];
+  auto* sums = scratch.acc + slice.acc_row;
+  KAKEYA_UNROLL
+  for (std::size_t r = 0; r < R; ++r) {
+    acc[r] = slice.first == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums[r]);
+  }
+  const auto slot = [](std::size_t b) __attribute__((always_inline)) { return b; };
+  const auto before = [&](std::size_t) __attribute__((always_inline)) { lines.ask(); };
+  add_blocks<kType, R, kLast>(x, slice.first, slice.last, slot, before, scratch, acc);
+  if (slice.last * kActivationBlock == x.cols) return store_rows(acc, slice.panel * kPanelOutputs, last, y);
+  KAKEYA_UNROLL
+  for (std::size_t r = 0; r < R; ++r) _mm512_store_ps(sums[r], acc[r]);
+}
+
+// Calls f with the number of rows rounded up to a number there is code for.
+template <class F>
+KAKEYA_INLINE void for_rows(std::size_t rows, F f) {
+  if (rows <= 4) return f.template operator()<4>();
+  if (rows <= 8) return f.template operator()<8>();
+  if (rows <= 12) return f.template operator()<12>();
+  f.template operator()<16>();
 }
 
 struct Matmul {
@@ -251,51 +295,51 @@ struct Matmul {
 
   template <WeightType kType>
   void operator()() const {
-    const std::size_t blocks = w.in / kActivationBlock, groups = x.groups();
+    const std::size_t groups = x.groups();
     const std::size_t last_rows = x.rows - (groups - 1) * Int8Rows::kGroup;
     const TileRegisters registers(Int8Rows::kGroup, last_rows, kParts<kType>);
     const Tiles<kType> tiles(w);
     Scratch scratch;
-    Lines lines;
-    if (groups == 1) {
+    const std::size_t fitting = kRunCodes / x.cols / Int8Rows::kGroup;
+    const std::size_t run =
+        groups == 1 ? 1 : std::clamp<std::size_t>(fitting, 4, kRunRows / Int8Rows::kGroup);
+    for (std::size_t begin = 0; begin < groups; begin += run) {
       for (std::size_t panel = first / kPanelOutputs; panel * kPanelOutputs < last; ++panel) {
-        add_group<kType, true, true>(tiles, x, {panel, 0, blocks}, y, last, lines, scratch);
-      }
-      return;
-    }
-    for (std::size_t row = 0; row < x.rows; row += kRowRun) {
-      for (std::size_t b = 0; b < blocks; b += kSlice) {
-        for (std::size_t panel = first / kPanelOutputs; panel * kPanelOutputs < last; ++panel) {
-          run_slice(tiles, {panel, b, std::min(blocks, b + kSlice)}, row, scratch);
+        if (groups == 1) {
+          for_rows(x.rows,
+                   [&]<std::size_t R>() { whole_panel<kType, R>(tiles, x, panel, y, last, scratch); });
+        } else {
+          run_panel(tiles, panel, begin, std::min(groups, begin + run), scratch);
         }
       }
     }
   }
 
-  // A slice unpacked once for the rows of a run; the next panel's slice is asked for meanwhile.
+  // A panel for groups [begin, end), unpacked slice by slice once for all of them.
   template <WeightType kType>
-  void run_slice(const Tiles<kType>& tiles, const Step& step, std::size_t row, Scratch& scratch) const {
-    const std::uint8_t* tile = tiles.tile(step.panel, step.first);
-    const std::uint8_t* from = tile;
-    for (std::size_t b = step.first, j = 0; b < step.last; ++b) {
-      unpack(tiles, tile, j, b - step.first, scratch);
-      if (++j == tiles.tile_blocks()) {
-        j = 0;
-        tile += tiles.tile_bytes();
-      }
-    }
-    const std::size_t begin = row / Int8Rows::kGroup;
-    const std::size_t end = std::min(x.groups(), begin + kRowRun / Int8Rows::kGroup);
-    Lines lines = {from + tiles.panel_bytes, tile + tiles.panel_bytes, 0};
-    lines.per_block =
-        static_cast<std::size_t>(tile - from) / 64 / ((end - begin) * (step.last - step.first)) + 1;
-    for (std::size_t g = begin; g < end; ++g) {
-      const Int8Rows group = x.group(g);
-      const Rows<float> out = y.sub(g * Int8Rows::kGroup, group.rows);
-      if (group.rows == Int8Rows::kGroup) {
-        add_rows<kType, Int8Rows::kGroup, false, false>(tiles, group, step, out, last, lines, scratch);
-      } else {
-        add_group<kType, true, false>(tiles, group, step, out, last, lines, scratch);
+  void run_panel(const Tiles<kType>& tiles, std::size_t panel, std::size_t begin, std::size_t end,
+                 Scratch& scratch) const {
+    const std::size_t blocks = w.in / kActivationBlock;
+    Unpacker<kType> unpacker(tiles, panel, scratch);
+    for (std::size_t b = 0; b < blocks; b += kSlice) {
+      const std::size_t b_end = std::min(blocks, b + kSlice);
+      const std::uint8_t* from = unpacker.tile();
+      for (std::size_t i = b; i < b_end; ++i) unpacker.next(i - b, false);
+      // The next slice is asked for meanwhile.
+      const std::uint8_t* to = unpacker.tile();
+      const auto bytes = static_cast<std::size_t>(to - from);
+      Lines lines = {to, to + bytes, bytes / 64 / ((end - begin) * (b_end - b)) + 1};
+      for (std::size_t g = begin; g < end; ++g) {
+        const Int8Rows group = x.group(g);
+        const Rows<float> out = y.sub(g * Int8Rows::kGroup, group.rows);
+        const Slice slice = {panel, b, b_end, (g - begin) * Int8Rows::kGroup};
+        if (group.rows == Int8Rows::kGroup) {
+          add_slice<kType, Int8Rows::kGroup, false>(group, slice, out, last, lines, scratch);
+          continue;
+        }
+        for_rows(group.rows, [&]<std::size_t R>() {
+          add_slice<kType, R, true>(group, slice, out, last, lines, scratch);
+        });
       }
     }
   }
