@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "formats/affine_config.h"
 #include "formats/config_reader.h"
 #include "formats/dflash_config.h"
 
@@ -68,10 +69,6 @@ Status refuse_variants(const ConfigReader& reader, ModelConfig& config) {
     if (bias) return reader.refuse(key, "true", "false: biases are not supported");
   }
   config.attention_bias = false;
-  if (const json* quantization = reader.find("quantization_config"); quantization != nullptr) {
-    return reader.refuse("quantization_config", describe(*quantization),
-                         "nothing: weights in bf16, f16 or f32");
-  }
   return {};
 }
 
@@ -213,6 +210,7 @@ Result<ModelConfig> parse_model_config(const std::string& name, const std::strin
   KAKEYA_ASSIGN(config.architecture, read_architecture(reader));
   KAKEYA_TRY(refuse_variants(reader, config));
   KAKEYA_TRY(read_sizes(reader, config));
+  KAKEYA_TRY(read_affine_config(reader, config));
   KAKEYA_TRY(read_rope(reader, config));
   KAKEYA_TRY(read_windows(reader, config));
   if (config.architecture == Architecture::kDFlashDraft) {
