@@ -1,7 +1,7 @@
 // Speed of products of quantised panels, per CPU variant, weight type and number of rows, at the shapes of an
 // 8B model; each checked against scalar before it is timed. `kakeya-bench-panels --threads=2
-// --benchmark_filter=q4_0/4096x12288/rows:16/amx`. These matrices fit a large last-level cache; what memory
-// gives shows with --shape=4096x1800000 (4 GB of Q4_0).
+// --benchmark_filter=q4_0/4096x12288/rows:16/amx`. With --cold=3 copies of a matrix that fill 3 GB take
+// turns, as the layers of a model do, so that weights come from memory and not from a large cache.
 #include <benchmark/benchmark.h>
 
 #if defined(__linux__)
@@ -31,7 +31,6 @@ using kernels::WeightType;
 struct Shape {
   std::size_t in, out;
 };
-const std::vector<Shape> kShapes = {{4096, 4096}, {4096, 12288}, {12288, 4096}, {4096, 151936}};
 
 struct Free {
   void operator()(std::byte* p) const { std::free(p); }
@@ -51,12 +50,18 @@ Buffer huge_buffer(std::size_t bytes) {
 
 struct Matrix {
   Buffer panels;
-  Weight weight;
-  std::size_t bytes = 0;
+  Weight weight;  // the first copy
+  std::size_t bytes = 0, copies = 1;
+
+  Weight copy(std::size_t i) const {
+    Weight out = weight;
+    out.data = static_cast<const std::byte*>(weight.data) + i % copies * bytes;
+    return out;
+  }
 };
 
 // Random rows, repeated: the kernels' speed does not depend on values.
-const Matrix& matrix_of(WeightType type, const Shape& shape) {
+const Matrix& matrix_of(WeightType type, const Shape& shape, std::size_t cold_bytes) {
   static std::map<WeightType, Matrix> kept;
   Matrix& matrix = kept[type];
   if (matrix.weight.in == shape.in && matrix.weight.out == shape.out) return matrix;
@@ -81,18 +86,28 @@ const Matrix& matrix_of(WeightType type, const Shape& shape) {
   std::vector<std::uint32_t> source(shape.out);
   for (std::size_t o = 0; o < shape.out; ++o) source[o] = static_cast<std::uint32_t>(o % kDistinct);
   fresh.bytes = kernels::panel_bytes(type, shape.out, shape.in, group);
-  fresh.panels = huge_buffer(fresh.bytes);
+  fresh.copies = std::max<std::size_t>(1, cold_bytes / fresh.bytes);
+  fresh.panels = huge_buffer(fresh.copies * fresh.bytes);
   base::ThreadPool pool(base::usable_cores());
   fresh.weight = kernels::pack_panels(
       pool, {type, shape.out, shape.in, rows.data(), scales.data(), scales.data(), WeightType::kBf16, group},
       source, {fresh.panels.get(), fresh.bytes});
+  for (std::size_t i = 1; i < fresh.copies; ++i) {
+    std::memcpy(fresh.panels.get() + i * fresh.bytes, fresh.panels.get(), fresh.bytes);
+  }
   return fresh;
 }
 
+struct Options {
+  int threads = 1;
+  std::size_t cold_bytes = 0;
+  std::vector<Shape> shapes = {{4096, 4096}, {4096, 12288}, {12288, 4096}, {4096, 151936}};
+};
+
 void bench(benchmark::State& state, const Table& ops, WeightType type, const Shape& shape, std::size_t rows,
-           int threads) {
-  const Matrix& matrix = matrix_of(type, shape);
-  base::ThreadPool pool(threads);
+           const Options& options) {
+  const Matrix& matrix = matrix_of(type, shape, options.cold_bytes);
+  base::ThreadPool pool(options.threads);
   std::mt19937 random(2);
   std::normal_distribution<float> normal;
   std::vector<float> x(rows * shape.in), y(rows * shape.out), expected(rows * 64);
@@ -108,8 +123,9 @@ void bench(benchmark::State& state, const Table& ops, WeightType type, const Sha
     std::fprintf(stderr, "%s %s: row %zu of %zu differs from scalar\n", ops.name, to_string(type), r, rows);
     std::exit(1);
   }
+  std::size_t turn = 0;
   for (auto _ : state) {
-    kernels::matmul(compute, matrix.weight, {x.data(), rows, shape.in}, {y.data(), rows, shape.out});
+    kernels::matmul(compute, matrix.copy(turn++), {x.data(), rows, shape.in}, {y.data(), rows, shape.out});
     benchmark::ClobberMemory();
   }
   const double blocks = static_cast<double>(shape.in / 32 * shape.out / 16);
@@ -120,21 +136,21 @@ void bench(benchmark::State& state, const Table& ops, WeightType type, const Sha
                                               benchmark::Counter::kIsRate);
   // Of one thread, per block of 16 outputs and 32 inputs with all rows.
   state.counters["ns/block"] = benchmark::Counter(
-      1e-9 * times * blocks / threads,
+      1e-9 * times * blocks / options.threads,
       benchmark::Counter::Flags(benchmark::Counter::kIsRate | benchmark::Counter::kInvert));
 }
 
-void register_all(int threads, const std::vector<Shape>& shapes) {
+void register_all(const Options& options) {
   for (const WeightType type : {WeightType::kQ4_0, WeightType::kQ8_0, WeightType::kQ4K, WeightType::kQ5K,
                                 WeightType::kQ6K, WeightType::kAffine4, WeightType::kAffine8}) {
-    for (const Shape& shape : shapes) {
+    for (const Shape& shape : options.shapes) {
       for (const std::size_t rows : {1, 2, 4, 8, 16, 32, 64, 512}) {
         for (const Table* ops : kernels::available()) {
           const std::string name = std::string(to_string(type)) + "/" + std::to_string(shape.in) + "x" +
                                    std::to_string(shape.out) + "/rows:" + std::to_string(rows) + "/" +
                                    ops->name;
           benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
-            bench(state, *ops, type, shape, rows, threads);
+            bench(state, *ops, type, shape, rows, options);
           })->UseRealTime();
         }
       }
@@ -148,22 +164,25 @@ void register_all(int threads, const std::vector<Shape>& shapes) {
 int main(int argc, char** argv) {
   using namespace kakeya;
   benchmark::Initialize(&argc, argv);
-  int threads = 1;
-  std::vector<Shape> shapes = kShapes;
+  Options options;
   for (int i = 1; i < argc; ++i) {
     Shape shape = {};
-    if (std::sscanf(argv[i], "--threads=%d", &threads) == 1 && threads >= 1) continue;
-    if (std::sscanf(argv[i], "--shape=%zux%zu", &shape.in, &shape.out) == 2 && shape.in % 256 == 0) {
-      shapes = {shape};
-      continue;
+    std::size_t cold = 0;
+    if (std::sscanf(argv[i], "--threads=%d", &options.threads) == 1 && options.threads >= 1) continue;
+    if (std::sscanf(argv[i], "--cold=%zu", &cold) == 1) {
+      options.cold_bytes = cold << 30;
+    } else if (std::sscanf(argv[i], "--shape=%zux%zu", &shape.in, &shape.out) == 2 && shape.in % 256 == 0) {
+      options.shapes = {shape};
+    } else {
+      std::fprintf(
+          stderr,
+          "%s: expected --threads=N, --cold=GB, --shape=INxOUT (IN a multiple of 256) or an option of "
+          "google-benchmark\n",
+          argv[i]);
+      return 2;
     }
-    std::fprintf(stderr,
-                 "%s: expected --threads=N, --shape=INxOUT (IN a multiple of 256) or an option of "
-                 "google-benchmark\n",
-                 argv[i]);
-    return 2;
   }
-  register_all(threads, shapes);
+  register_all(options);
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

@@ -27,7 +27,7 @@ constexpr std::size_t kSlice = 32;
 // Rows whose slice stays in the second-level cache.
 constexpr std::size_t kRowRun = 1024;
 // How far ahead of use weights are asked for when they are read once and in order.
-constexpr std::size_t kAhead = 4096;
+constexpr std::size_t kAhead = 2304;
 
 // Blocks [first, last) of a panel for rows that start at `row` of a group.
 struct Step {
@@ -56,23 +56,56 @@ KAKEYA_INLINE __m512i start_sum(std::int32_t negative_sum) {
   return _mm512_slli_epi32(_mm512_set1_epi32(negative_sum), kShift);
 }
 
+// A block of the first of some rows; the others follow it.
+struct Activations {
+  const std::int8_t* codes;
+  const float* scales;
+  const float* scaled_sums;
+  const std::int32_t* negative_sums;
+  std::size_t rows;  // of the group: how far it is to the next block
+
+  Activations(const Int8Rows& x, std::size_t block, std::size_t row)
+      : codes(x.codes + (block * x.rows + row) * kActivationBlock),
+        scales(x.scales + block * x.rows + row),
+        scaled_sums(x.scaled_sums + block * x.rows + row),
+        negative_sums(x.negative_sums + 2 * (block * x.rows + row)),
+        rows(x.rows) {}
+  KAKEYA_INLINE void next() {
+    codes += rows * kActivationBlock;
+    scales += rows;
+    scaled_sums += rows;
+    negative_sums += 2 * rows;
+  }
+};
+
 template <WeightType kType>
-KAKEYA_INLINE __m512 add_block(const __m512i (&codes)[kBlockGroups], const Scales& scales, const Int8Rows& x,
-                               std::size_t at, __m512 acc) {
-  const std::int8_t* row = x.codes + at * kActivationBlock;
-  const __m512 row_scale = _mm512_set1_ps(x.scales[at]);
+KAKEYA_INLINE __m512 add_block(const __m512i (&codes)[kBlockGroups], const Scales& scales,
+                               const Activations& x, std::size_t r, __m512 acc) {
+  const std::int8_t* row = x.codes + r * kActivationBlock;
+  const __m512 row_scale = _mm512_set1_ps(x.scales[r]);
   if constexpr (kType == WeightType::kQ6K) {
-    const std::int32_t all = x.negative_sums[2 * at], half = x.negative_sums[2 * at + 1];
+    const std::int32_t all = x.negative_sums[2 * r], half = x.negative_sums[2 * r + 1];
     const __m512i first = dot(codes, row, 0, 4, start_sum<kType>(half));
     const __m512i second = dot(codes, row, 4, 8, start_sum<kType>(all - half));
     acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(first), _mm512_mul_ps(scales.scale, row_scale), acc);
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), _mm512_mul_ps(scales.second, row_scale), acc);
   } else {
-    const __m512i sum = dot(codes, row, 0, 8, start_sum<kType>(x.negative_sums[2 * at]));
+    const __m512i sum = dot(codes, row, 0, 8, start_sum<kType>(x.negative_sums[2 * r]));
     acc = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scales.scale, row_scale), acc);
     if constexpr (!has_min(kType)) return acc;
-    return _mm512_fmadd_ps(scales.min, _mm512_set1_ps(x.scaled_sums[at]), acc);
+    return _mm512_fmadd_ps(scales.min, _mm512_set1_ps(x.scaled_sums[r]), acc);
   }
+}
+
+template <WeightType kType, std::size_t R>
+KAKEYA_INLINE void add_tile_block(const Tiles<kType>& tiles, const std::uint8_t* tile, std::size_t j,
+                                  Activations& x, __m512 (&acc)[R]) {
+  __m512i codes[kBlockGroups];
+  load_codes<kType>(tiles.block(tile, j), codes);
+  const Scales scales = load_scales(tiles, tile, j);
+  KAKEYA_UNROLL
+  for (std::size_t r = 0; r < R; ++r) acc[r] = add_block<kType>(codes, scales, x, r, acc[r]);
+  x.next();
 }
 
 template <WeightType kType, std::size_t R>
@@ -86,18 +119,19 @@ void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Ro
   for (std::size_t r = 0; r < R; ++r) {
     acc[r] = step.first == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, out + r * y.stride);
   }
+  Activations block(x, step.first, step.row);
   const std::uint8_t* tile = tiles.tile(step.panel, step.first);
-  for (std::size_t b = step.first; b < step.last; tile += tiles.tile_bytes()) {
+  std::size_t blocks = step.last - step.first;
+  for (; blocks >= tiles.tile_blocks(); blocks -= tiles.tile_blocks(), tile += tiles.tile_bytes()) {
     if (step.ahead != 0) prefetch_lines(tile, tiles.tile_bytes(), step.ahead);
-    for (std::size_t j = 0; j < tiles.tile_blocks() && b < step.last; ++j, ++b) {
-      __m512i codes[kBlockGroups];
-      load_codes<kType>(tiles.block(tile, j), codes);
-      const Scales scales = load_scales(tiles, tile, j);
-      const std::size_t at = b * x.rows + step.row;
-      KAKEYA_UNROLL
-      for (std::size_t r = 0; r < R; ++r) acc[r] = add_block<kType>(codes, scales, x, at + r, acc[r]);
+    if constexpr (Tiles<kType>::kLayout.tile_blocks == 2 && !Tiles<kType>::kAffine) {
+      add_tile_block(tiles, tile, 0, block, acc);
+      add_tile_block(tiles, tile, 1, block, acc);
+    } else {
+      for (std::size_t j = 0; j < tiles.tile_blocks(); ++j) add_tile_block(tiles, tile, j, block, acc);
     }
   }
+  for (std::size_t j = 0; j < blocks; ++j) add_tile_block(tiles, tile, j, block, acc);
   KAKEYA_UNROLL
   for (std::size_t r = 0; r < R; ++r) _mm512_mask_storeu_ps(out + r * y.stride, mask, acc[r]);
 }

@@ -51,7 +51,12 @@ struct Tiles {
 KAKEYA_INLINE __m512 load_f16(const std::uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
-KAKEYA_INLINE __m512i load_vector(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
+// Into a register, once: compilers would rather read memory again for every use, and loads are what is scarce.
+KAKEYA_INLINE __m512i load_vector(const std::uint8_t* p) {
+  __m512i v = _mm512_loadu_si512(p);
+  asm("" : "+v"(v));
+  return v;
+}
 KAKEYA_INLINE __m128i load_bytes(const std::uint8_t* p) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
@@ -131,13 +136,14 @@ template <WeightType kType>
 KAKEYA_INLINE void load_codes(const std::uint8_t* block, __m512i (&codes)[kBlockGroups]) {
   const __m512i nibble = _mm512_set1_epi8(15);
   KAKEYA_UNROLL
-  for (std::size_t g = 0; g < kBlockGroups; ++g) {
+  for (std::size_t g = 0; g < kBlockGroups; g += 2) {
     if constexpr (panel_layout(kType).low_bytes == 512) {
       codes[g] = load_vector(block + g * kPanelVector);
+      codes[g + 1] = load_vector(block + (g + 1) * kPanelVector);
     } else {
       const __m512i pair = load_vector(block + g / 2 * kPanelVector);
-      codes[g] = _mm512_and_si512(g % 2 == 0 ? pair : _mm512_srli_epi16(pair, 4), nibble);
-      codes[g] = high_bits<kType>(block, g, codes[g]);
+      codes[g] = high_bits<kType>(block, g, _mm512_and_si512(pair, nibble));
+      codes[g + 1] = high_bits<kType>(block, g + 1, _mm512_and_si512(_mm512_srli_epi16(pair, 4), nibble));
     }
   }
 }
