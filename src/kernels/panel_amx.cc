@@ -19,7 +19,9 @@ KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,gfni,f16c,fma
 namespace kakeya::kernels {
 namespace {
 
-#include "kernels/panel_x86-inl.h"
+#include "kernels/panel_tiles-inl.h"
+// After the tiles.
+#include "kernels/panel_avx512-inl.h"
 
 // Below this number of rows the vector kernels are faster.
 constexpr std::size_t kFewestRows = 4;

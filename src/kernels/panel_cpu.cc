@@ -1,4 +1,4 @@
-// CPUID and the system call that AMX needs.
+// CPUID, the system call that AMX needs, and what Arm systems say.
 #include "kernels/panel_cpu.h"
 
 #if defined(__x86_64__)
@@ -7,6 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#elif defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace kakeya::kernels {
@@ -52,6 +55,16 @@ bool has_amx_int8() {
            (cpu.edx & kAmxInt8) != 0 && allow_tiles();
   }();
   return allowed;
+#else
+  return false;
+#endif
+}
+
+bool has_neon_dotprod() {
+#if defined(__aarch64__) && defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif defined(__aarch64__) && defined(__APPLE__)
+  return true;  // every Apple CPU of this kind
 #else
   return false;
 #endif

@@ -6,5 +6,7 @@ namespace kakeya::kernels {
 bool has_avx512_vnni();
 // AVX-512 VNNI, GFNI and AMX int8; asks the system for the tile registers, once.
 bool has_amx_int8();
+// The dot product instructions of 64-bit Arm.
+bool has_neon_dotprod();
 
 }  // namespace kakeya::kernels

@@ -11,9 +11,16 @@ void quantise_rows_scalar(Rows<const float> x, const Int8Rows& out, std::size_t 
 void panel_matmul_scalar(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                          std::size_t last);
 #if defined(__x86_64__)
+void panel_matmul_avx2(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
+                       std::size_t last);
 void panel_matmul_vnni(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                        std::size_t last);
 void panel_matmul_amx(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first, std::size_t last);
+#elif defined(__aarch64__)
+void panel_matmul_neon(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
+                       std::size_t last);
+void panel_matmul_dotprod(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
+                          std::size_t last);
 #endif
 
 }  // namespace kakeya::kernels

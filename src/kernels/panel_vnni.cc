@@ -10,7 +10,9 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <utility>
 
 #include "kernels/panel_layout.h"
 #include "kernels/panel_targets.h"
@@ -19,20 +21,11 @@ KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")
 namespace kakeya::kernels {
 namespace {
 
-#include "kernels/panel_x86-inl.h"
+#include "kernels/panel_tiles-inl.h"
+// After the tiles.
+#include "kernels/panel_avx512-inl.h"
 
 constexpr std::size_t kRowBlock = 8;
-// Blocks of a slice: with more rows than a row block, that much of a panel stays in the first-level cache.
-constexpr std::size_t kSlice = 32;
-// Rows whose slice stays in the second-level cache.
-constexpr std::size_t kRowRun = 1024;
-// How far ahead of use weights are asked for when they are read once and in order.
-constexpr std::size_t kAhead = 2304;
-
-// Blocks [first, last) of a panel for rows that start at `row` of a group.
-struct Step {
-  std::size_t panel, first, last, row, ahead;
-};
 
 // codes . activations of a block, k-groups [from, to), on top of `start`.
 KAKEYA_INLINE __m512i dot(const __m512i (&codes)[kBlockGroups], const std::int8_t* x, std::size_t from,
@@ -55,28 +48,6 @@ KAKEYA_INLINE __m512i start_sum(std::int32_t negative_sum) {
   static_assert(kZero == 0 || kZero == 1 << kShift);
   return _mm512_slli_epi32(_mm512_set1_epi32(negative_sum), kShift);
 }
-
-// A block of the first of some rows; the others follow it.
-struct Activations {
-  const std::int8_t* codes;
-  const float* scales;
-  const float* scaled_sums;
-  const std::int32_t* negative_sums;
-  std::size_t rows;  // of the group: how far it is to the next block
-
-  Activations(const Int8Rows& x, std::size_t block, std::size_t row)
-      : codes(x.codes + (block * x.rows + row) * kActivationBlock),
-        scales(x.scales + block * x.rows + row),
-        scaled_sums(x.scaled_sums + block * x.rows + row),
-        negative_sums(x.negative_sums + 2 * (block * x.rows + row)),
-        rows(x.rows) {}
-  KAKEYA_INLINE void next() {
-    codes += rows * kActivationBlock;
-    scales += rows;
-    scaled_sums += rows;
-    negative_sums += 2 * rows;
-  }
-};
 
 template <WeightType kType>
 KAKEYA_INLINE __m512 add_block(const __m512i (&codes)[kBlockGroups], const Scales& scales,
@@ -136,50 +107,13 @@ void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Ro
   for (std::size_t r = 0; r < R; ++r) _mm512_mask_storeu_ps(out + r * y.stride, mask, acc[r]);
 }
 
-template <WeightType kType>
-void add_group(const Tiles<kType>& tiles, const Int8Rows& x, Step step, Rows<float> y, std::size_t last) {
-  using Function = void (*)(const Tiles<kType>&, const Int8Rows&, const Step&, Rows<float>, std::size_t);
-  static constexpr Function kRows[kRowBlock] = {add_rows<kType, 1>, add_rows<kType, 2>, add_rows<kType, 3>,
-                                                add_rows<kType, 4>, add_rows<kType, 5>, add_rows<kType, 6>,
-                                                add_rows<kType, 7>, add_rows<kType, 8>};
-  for (; step.row < x.rows; step.row += kRowBlock, step.ahead = 0) {
-    const std::size_t rows = std::min(kRowBlock, x.rows - step.row);
-    kRows[rows - 1](tiles, x, step, y.sub(step.row, rows), last);
-  }
-}
-
-struct Matmul {
-  const Weight& w;
-  const Int8Rows& x;
-  Rows<float> y;
-  std::size_t first, last;
-
-  template <WeightType kType>
-  void operator()() const {
-    const Tiles<kType> tiles(w);
-    const std::size_t blocks = w.in / kActivationBlock, groups = x.groups();
-    const std::size_t slice = x.rows <= kRowBlock ? blocks : kSlice;
-    const std::size_t ahead = slice >= blocks ? kAhead : tiles.panel_bytes;
-    constexpr std::size_t kGroups = kRowRun / Int8Rows::kGroup;
-    for (std::size_t run = 0; run < groups; run += kGroups) {
-      for (std::size_t b = 0; b < blocks; b += slice) {
-        for (std::size_t panel = first / kPanelOutputs; panel * kPanelOutputs < last; ++panel) {
-          for (std::size_t g = run; g < std::min(groups, run + kGroups); ++g) {
-            const Int8Rows group = x.group(g);
-            add_group(tiles, group, {panel, b, std::min(blocks, b + slice), 0, g == run ? ahead : 0},
-                      y.sub(g * Int8Rows::kGroup, group.rows), last);
-          }
-        }
-      }
-    }
-  }
-};
+#include "kernels/panel_rows-inl.h"
 
 }  // namespace
 
 void panel_matmul_vnni(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                        std::size_t last) {
-  for_type(w.type, Matmul{w, x, y, first, last});
+  matmul(w, x, y, first, last);
 }
 
 }  // namespace kakeya::kernels

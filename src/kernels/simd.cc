@@ -73,11 +73,11 @@ void append_simd_tables(std::vector<const Table*>& out) {
   if (cpu & HWY_SSE4) out.push_back(&kSse4);
 #endif
 #if HWY_TARGETS & HWY_AVX2
-  static constexpr Table kAvx2 = N_AVX2::make_table("avx2");
+  static constexpr Table kAvx2 = with_products(N_AVX2::make_table("avx2"), "avx2", panel_matmul_avx2);
   if (cpu & HWY_AVX2) out.push_back(&kAvx2);
 #endif
 #if HWY_TARGETS & HWY_AVX3
-  static constexpr Table kAvx512 = N_AVX3::make_table("avx512");
+  static constexpr Table kAvx512 = with_products(N_AVX3::make_table("avx512"), "avx512", panel_matmul_avx2);
   if (cpu & HWY_AVX3) out.push_back(&kAvx512);
   static constexpr Table kVnni = with_products(kAvx512, "avx512_vnni", panel_matmul_vnni);
   if ((cpu & HWY_AVX3) && has_avx512_vnni()) out.push_back(&kVnni);
@@ -85,8 +85,11 @@ void append_simd_tables(std::vector<const Table*>& out) {
   if ((cpu & HWY_AVX3) && has_amx_int8()) out.push_back(&kAmx);
 #endif
 #if HWY_TARGETS & HWY_NEON
-  static constexpr Table kNeon = N_NEON::make_table("neon");  // every 64-bit Arm CPU has it
+  static constexpr Table kNeon =
+      with_products(N_NEON::make_table("neon"), "neon", panel_matmul_neon);  // every 64-bit Arm CPU has it
   out.push_back(&kNeon);
+  static constexpr Table kDotprod = with_products(kNeon, "neon_dotprod", panel_matmul_dotprod);
+  if (has_neon_dotprod()) out.push_back(&kDotprod);
 #endif
 }
 

@@ -1,57 +1,15 @@
 // What the AVX-512 kernels of panels share: codes and scales of a block in registers. Included inside the
-// region of a file that compiles for its instruction set, within its own namespace.
-
-// Loops over register arrays must be unrolled whole, or the arrays live in memory.
-#if defined(__clang__)
-#define KAKEYA_UNROLL _Pragma("unroll")
-#else
-#define KAKEYA_UNROLL _Pragma("GCC unroll 16")
-#endif
-#define KAKEYA_INLINE inline __attribute__((always_inline))
-
-constexpr bool has_min(WeightType type) { return panel_layout(type).zero == 0; }
 
 // A block's part of a panel: vectors of 16 outputs. `second` is the scale of inputs 16 to 31, for Q6_K alone.
 struct Scales {
   __m512 scale, second, min;
 };
 
-// Where the kernels are in a matrix: its layout with what is fixed by the type as a constant.
-template <WeightType kType>
-struct Tiles {
-  static constexpr PanelLayout kLayout = panel_layout(kType);
-  static constexpr bool kAffine = kType == WeightType::kAffine4 || kType == WeightType::kAffine8;
-
-  explicit Tiles(const Weight& w)
-      : layout(panel_layout(w)),
-        scale_type(w.scale_type),
-        panel_bytes(panel_tiles(layout, w.in) * layout.tile_bytes()),
-        data(static_cast<const std::uint8_t*>(w.data)) {}
-
-  KAKEYA_INLINE std::size_t tile_blocks() const { return kAffine ? layout.tile_blocks : kLayout.tile_blocks; }
-  KAKEYA_INLINE std::size_t header_bytes() const {
-    return kAffine ? layout.header_bytes : kLayout.header_bytes;
-  }
-  KAKEYA_INLINE std::size_t tile_bytes() const {
-    return header_bytes() + tile_blocks() * kLayout.block_bytes();
-  }
-  KAKEYA_INLINE const std::uint8_t* tile(std::size_t panel, std::size_t block) const {
-    return data + panel * panel_bytes + block / tile_blocks() * tile_bytes();
-  }
-  KAKEYA_INLINE const std::uint8_t* block(const std::uint8_t* tile, std::size_t j) const {
-    return tile + header_bytes() + j * kLayout.block_bytes();
-  }
-
-  PanelLayout layout;
-  WeightType scale_type;
-  std::size_t panel_bytes;
-  const std::uint8_t* data;
-};
-
 KAKEYA_INLINE __m512 load_f16(const std::uint8_t* p) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
-// Into a register, once: compilers would rather read memory again for every use, and loads are what is scarce.
+// Into a register, once: compilers would rather read memory again for every use, and loads are what is
+// scarce.
 KAKEYA_INLINE __m512i load_vector(const std::uint8_t* p) {
   __m512i v = _mm512_loadu_si512(p);
   asm("" : "+v"(v));
@@ -152,34 +110,4 @@ KAKEYA_INLINE void load_codes(const std::uint8_t* block, __m512i (&codes)[kBlock
 KAKEYA_INLINE __mmask16 output_mask(std::size_t output, std::size_t last) {
   return last - output >= kPanelOutputs ? __mmask16{0xffff}
                                         : static_cast<__mmask16>((1u << (last - output)) - 1);
-}
-
-// Bytes, a line at a time, that will be read `ahead` bytes after `p`.
-KAKEYA_INLINE void prefetch_lines(const std::uint8_t* p, std::size_t bytes, std::size_t ahead) {
-  KAKEYA_UNROLL
-  for (std::size_t i = 0; i < bytes; i += 64) {
-    _mm_prefetch(reinterpret_cast<const char*>(p + ahead + i), _MM_HINT_T0);
-  }
-}
-
-template <class F>
-KAKEYA_INLINE void for_type(WeightType type, F f) {
-  switch (type) {
-    case WeightType::kQ4_0:
-      return f.template operator()<WeightType::kQ4_0>();
-    case WeightType::kQ8_0:
-      return f.template operator()<WeightType::kQ8_0>();
-    case WeightType::kQ4K:
-      return f.template operator()<WeightType::kQ4K>();
-    case WeightType::kQ5K:
-      return f.template operator()<WeightType::kQ5K>();
-    case WeightType::kQ6K:
-      return f.template operator()<WeightType::kQ6K>();
-    case WeightType::kAffine4:
-      return f.template operator()<WeightType::kAffine4>();
-    case WeightType::kAffine8:
-      return f.template operator()<WeightType::kAffine8>();
-    default:
-      KAKEYA_CHECK(is_quantised(type));
-  }
 }

@@ -1,0 +1,50 @@
+// The loops around `add_rows<kType, R>` and kRowBlock, which the including file defines: R <= kRowBlock rows
+// through some blocks of a panel.
+
+// Blocks of a slice: with more rows than a row block, that much of a panel stays in the first-level cache.
+constexpr std::size_t kSlice = 32;
+// Rows whose slice stays in the second-level cache.
+constexpr std::size_t kRowRun = 1024;
+// How far ahead of use weights are asked for when they are read once and in order. Not a multiple of 4096:
+// all would fall on the same few places of the first-level cache.
+constexpr std::size_t kAhead = 2304;
+
+template <WeightType kType>
+using RowFunction = void (*)(const Tiles<kType>&, const Int8Rows&, const Step&, Rows<float>, std::size_t);
+template <WeightType kType, std::size_t... kIndex>
+constexpr std::array<RowFunction<kType>, kRowBlock> row_functions(std::index_sequence<kIndex...>) {
+  return {add_rows<kType, kIndex + 1>...};
+}
+
+template <WeightType kType>
+void add_group(const Tiles<kType>& tiles, const Int8Rows& x, Step step, Rows<float> y, std::size_t last) {
+  static constexpr auto kRows = row_functions<kType>(std::make_index_sequence<kRowBlock>());
+  for (; step.row < x.rows; step.row += kRowBlock, step.ahead = 0) {
+    const std::size_t rows = std::min(kRowBlock, x.rows - step.row);
+    kRows[rows - 1](tiles, x, step, y.sub(step.row, rows), last);
+  }
+}
+
+template <WeightType kType>
+void matmul_of(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first, std::size_t last) {
+  const Tiles<kType> tiles(w);
+  const std::size_t blocks = w.in / kActivationBlock, groups = x.groups();
+  const std::size_t slice = x.rows <= kRowBlock ? blocks : kSlice;
+  const std::size_t ahead = slice >= blocks ? kAhead : tiles.panel_bytes;
+  constexpr std::size_t kGroups = kRowRun / Int8Rows::kGroup;
+  for (std::size_t run = 0; run < groups; run += kGroups) {
+    for (std::size_t b = 0; b < blocks; b += slice) {
+      for (std::size_t panel = first / kPanelOutputs; panel * kPanelOutputs < last; ++panel) {
+        for (std::size_t g = run; g < std::min(groups, run + kGroups); ++g) {
+          const Int8Rows group = x.group(g);
+          add_group(tiles, group, {panel, b, std::min(blocks, b + slice), 0, g == run ? ahead : 0},
+                    y.sub(g * Int8Rows::kGroup, group.rows), last);
+        }
+      }
+    }
+  }
+}
+
+void matmul(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first, std::size_t last) {
+  for_type(w.type, [&]<WeightType kType>() { matmul_of<kType>(w, x, y, first, last); });
+}
