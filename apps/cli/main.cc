@@ -103,6 +103,7 @@ int main(int argc, char** argv) {
   add_logits(app, context);
   add_perplexity(app, context);
   add_codec(app, context);
+  add_quantize(app, context);
   add_bench_acceptance(app, context);
   refuse_negative_counts(app);
   try {
