@@ -198,6 +198,72 @@ TEST(Panels, TakeNoMoreBitsThanTheFile) {
   EXPECT_EQ(bits(WeightType::kAffine8, 64), 8.5);
 }
 
+// Where docs/formats/panels.md puts things, written out by hand: one output with a known code at one input.
+struct Golden {
+  Kind kind;
+  std::size_t output, input;
+  // Bytes that are not zero: offset from the start of the panels and value.
+  std::vector<std::pair<std::size_t, int>> bytes;
+};
+
+// All codes zero and all scales zero but that of `output` (f16 or bf16 0x3c01); code of `input` as given.
+void expect_golden(const Golden& golden, std::vector<std::uint8_t> row, std::size_t in, std::uint8_t empty) {
+  const std::size_t out = golden.output + 1;
+  std::vector<std::uint8_t> codes;
+  for (std::size_t o = 0; o < golden.output; ++o) codes.insert(codes.end(), row.size(), 0);
+  codes.insert(codes.end(), row.begin(), row.end());
+  Aligned bytes(panel_bytes(golden.kind.type, out, in, golden.kind.group));
+  base::ThreadPool pool(1);
+  pack_panels(pool, {golden.kind.type, out, in, codes.data(), nullptr, nullptr, {}, golden.kind.group}, {},
+              bytes.span());
+  for (const auto& [at, value] : golden.bytes) {
+    EXPECT_EQ(static_cast<int>(bytes.span()[at]), value) << name_of(golden.kind) << " byte " << at;
+  }
+  std::size_t set = 0;
+  for (const std::byte b : bytes.span()) set += b != std::byte{empty} && b != std::byte{0} ? 1 : 0;
+  EXPECT_EQ(set, golden.bytes.size()) << name_of(golden.kind);
+}
+
+TEST(Panels, HaveTheBytesOfTheirDescription) {
+  // Q4_0: block 1, input 6 of it: k-group 1, so the high nibble of vector 0, byte 4 * 2 + 2. Output 2.
+  std::vector<std::uint8_t> row(2 * 18);
+  row[18] = 0x01, row[19] = 0x3c, row[18 + 2 + 6] = 0x0d;
+  expect_golden({{WeightType::kQ4_0}, 2, 38, {{32 + 4, 0x01}, {32 + 5, 0x3c}, {64 + 256 + 10, 0xd0}}}, row,
+                64, 0);
+  // Q8_0: block 0, input 31: k-group 7, byte 64 * 7 + 4 * 2 + 3. A file's code 0 is 0x80 here.
+  row.assign(2 * 34, 0);
+  row[0] = 0x01, row[1] = 0x3c, row[2 + 31] = 0x05;
+  expect_golden({{WeightType::kQ8_0}, 2, 31, {{4, 0x01}, {5, 0x3c}, {64 + 448 + 11, 0x85}}}, row, 64, 0x80);
+  // Q5_K: sub-block 3, input 9: k-group 2, low nibble of vector 1; qs[32 + 9] high nibble; bit 3 of qh[9].
+  row.assign(176, 0);
+  row[0] = 0x01, row[1] = 0x3c, row[2] = 0x02, row[3] = 0x3d, row[4 + 11] = 0x77;
+  row[16 + 9] = 1 << 3, row[48 + 32 + 9] = 0xa0;
+  expect_golden({{WeightType::kQ5K},
+                 1,
+                 105,
+                 {{2, 0x01},
+                  {3, 0x3c},
+                  {32 + 2, 0x02},
+                  {32 + 3, 0x3d},
+                  {64 + 16 * 11 + 1, 0x77},
+                  {256 + 3 * 320 + 64 + 4 + 1, 0x0a},
+                  {256 + 3 * 320 + 256 + 4 + 1, 1 << 2}}},
+                row, 256, 0);
+  // Q6_K: input 150 = half 1, 22 of it: low nibble of ql[64 + 22], bits 0 and 1 of qh[32 + 22]. Block 4,
+  // input 22: k-group 5, high nibble of vector 2 and bits 2 and 3 of the second vector of bit pairs.
+  row.assign(210, 0);
+  row[64 + 22] = 0x0b, row[128 + 32 + 22] = 0x02, row[192 + 9] = 0xfe, row[208] = 0x01, row[209] = 0x3c;
+  expect_golden({{WeightType::kQ6K},
+                 0,
+                 150,
+                 {{16 * 9, 0xfe},
+                  {256, 0x01},
+                  {257, 0x3c},
+                  {320 + 4 * 384 + 128 + 2, 0xb0},
+                  {320 + 4 * 384 + 256 + 64 + 2, 0x02 << 2}}},
+                row, 256, 0);
+}
+
 TEST_P(PanelVariant, LoadRowGivesTheFilesValues) {
   for (const Kind& kind : kKinds) {
     for (const std::size_t units : {1, 3, 4}) {
