@@ -27,12 +27,14 @@ namespace {
 constexpr std::size_t kFewestRows = 4;
 // Blocks of a panel that are unpacked once for all groups of rows, in the first-level cache.
 constexpr std::size_t kSlice = 32;
+// Panels whose sums stay near while a slice of each is worked on.
+constexpr std::size_t kPanels = 16;
 // Codes of a run of rows, which stay in the second-level cache while panels go by, and the most rows of a
 // run.
 constexpr std::size_t kRunCodes = std::size_t{1} << 20;
 constexpr std::size_t kRunRows = 512;
 // How far ahead of use weights are asked for when they are read once and in order.
-constexpr std::size_t kAhead = 4096;
+constexpr std::size_t kAhead = 2304;
 // Tile products under way: the sums of block b are read when those of block b + kLag have been started.
 constexpr std::size_t kLag = 2, kRing = 4;
 // Blocks between unpacking and the tile load: it waits long for stores that have not reached the cache.
@@ -191,26 +193,74 @@ struct Lines {
   }
 };
 
-// Unpacks the blocks of a panel one after the other.
+// The blocks of panels [first, end) in the order in which they are used: a slice of every panel, then the
+// next.
+template <WeightType kType>
+class Walk {
+ public:
+  Walk(const Tiles<kType>& tiles, std::size_t first, std::size_t end, std::size_t blocks)
+      : tiles_(tiles), first_(first), end_(end), blocks_(blocks), panel_(first) {
+    start();
+  }
+  bool done() const { return slice_ >= blocks_; }
+  const std::uint8_t* tile() const { return tile_; }
+  std::size_t j() const { return j_; }
+
+  // `count` blocks on: one, or a tile.
+  KAKEYA_INLINE void next(std::size_t count) {
+    if (left_ > count) {
+      left_ -= count;
+      j_ += count;
+      if (j_ < tiles_.tile_blocks()) return;
+      j_ = 0;
+      tile_ += tiles_.tile_bytes();
+      return;
+    }
+    if (++panel_ == end_) {
+      panel_ = first_;
+      slice_ += kSlice;
+    }
+    if (!done()) start();
+  }
+
+ private:
+  void start() {
+    tile_ = tiles_.tile(panel_, slice_);
+    j_ = 0;
+    left_ = std::min(kSlice, blocks_ - slice_);
+  }
+
+  const Tiles<kType>& tiles_;
+  std::size_t first_, end_, blocks_, panel_, slice_ = 0, left_ = 0, j_ = 0;
+  const std::uint8_t* tile_ = nullptr;
+};
+
+// Unpacks a walk's blocks into a ring, and asks for tiles ahead of that.
 template <WeightType kType>
 class Unpacker {
  public:
-  Unpacker(const Tiles<kType>& tiles, std::size_t panel, Scratch& scratch)
-      : tiles_(tiles), tile_(tiles.tile(panel, 0)), scratch_(scratch) {}
-
-  KAKEYA_INLINE void next(std::size_t slot, bool fetch) {
-    if (fetch && j_ == 0) prefetch_lines(tile_, tiles_.tile_bytes(), kAhead);
-    unpack(tiles_, tile_, j_, slot, scratch_);
-    if (++j_ < tiles_.tile_blocks()) return;
-    j_ = 0;
-    tile_ += tiles_.tile_bytes();
+  Unpacker(const Tiles<kType>& tiles, std::size_t first, std::size_t end, std::size_t blocks,
+           Scratch& scratch)
+      : tiles_(tiles), walk_(tiles, first, end, blocks), fetch_(walk_), scratch_(scratch) {
+    for (std::size_t bytes = 0; bytes < kAhead; bytes += tiles_.tile_bytes()) fetch();
   }
-  const std::uint8_t* tile() const { return tile_; }
+  KAKEYA_INLINE void next() {
+    if (walk_.done()) return;
+    if (walk_.j() == 0) fetch();
+    unpack(tiles_, walk_.tile(), walk_.j(), slot_++ % kUnpackRing, scratch_);
+    walk_.next(1);
+  }
 
  private:
+  KAKEYA_INLINE void fetch() {
+    if (fetch_.done()) return;
+    prefetch_lines(fetch_.tile(), tiles_.tile_bytes(), 0);
+    fetch_.next(tiles_.tile_blocks());
+  }
+
   const Tiles<kType>& tiles_;
-  const std::uint8_t* tile_;
-  std::size_t j_ = 0;
+  Walk<kType> walk_, fetch_;
+  std::size_t slot_ = 0;
   Scratch& scratch_;
 };
 
@@ -241,22 +291,33 @@ KAKEYA_INLINE void store_rows(const __m512 (&acc)[R], std::size_t output, std::s
   }
 }
 
-// The only group of rows: weights are unpacked on the way.
+// Panels [first, end) for the only group of rows: weights are unpacked on the way. Slice by slice, so that
+// the activations at work stay in the first-level cache; its misses are left to the weights.
 template <WeightType kType, std::size_t R>
-void whole_panel(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t panel, Rows<float> y,
-                 std::size_t last, Scratch& scratch) {
-  __m512 acc[R];
-  KAKEYA_UNROLL
-  for (std::size_t r = 0; r < R; ++r) acc[r] = _mm512_setzero_ps();
+void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first, std::size_t end,
+                Rows<float> y, std::size_t last, Scratch& scratch) {
   const std::size_t blocks = x.cols / kActivationBlock;
-  Unpacker<kType> unpacker(tiles, panel, scratch);
-  for (std::size_t b = 0; b < std::min(kEarly, blocks); ++b) unpacker.next(b, true);
-  const auto slot = [](std::size_t b) __attribute__((always_inline)) { return b % kUnpackRing; };
-  const auto before = [&](std::size_t b) __attribute__((always_inline)) {
-    if (b + kEarly < blocks) unpacker.next((b + kEarly) % kUnpackRing, true);
-  };
-  add_blocks<kType, R, true>(x, 0, blocks, slot, before, scratch, acc);
-  store_rows(acc, panel * kPanelOutputs, last, y);
+  Unpacker<kType> unpacker(tiles, first, end, blocks, scratch);
+  for (std::size_t i = 0; i < kEarly; ++i) unpacker.next();
+  std::size_t done = 0;  // blocks before the slice at hand
+  const auto slot = [&](std::size_t b) __attribute__((always_inline)) { return (done + b) % kUnpackRing; };
+  const auto before = [&](std::size_t) __attribute__((always_inline)) { unpacker.next(); };
+  for (std::size_t b = 0; b < blocks; b += kSlice) {
+    const std::size_t b_end = std::min(blocks, b + kSlice);
+    for (std::size_t panel = first; panel < end; ++panel, done += b_end - b) {
+      auto* sums = scratch.acc + (panel - first) * Int8Rows::kGroup;
+      __m512 acc[R];
+      KAKEYA_UNROLL
+      for (std::size_t r = 0; r < R; ++r) acc[r] = b == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums[r]);
+      add_blocks<kType, R, true>(x, b, b_end, slot, before, scratch, acc);
+      if (b_end == blocks) {
+        store_rows(acc, panel * kPanelOutputs, last, y);
+        continue;
+      }
+      KAKEYA_UNROLL
+      for (std::size_t r = 0; r < R; ++r) _mm512_store_ps(sums[r], acc[r]);
+    }
+  }
 }
 
 // A slice for one group of several: weights lie unpacked in scratch, sums too from slice to slice.
@@ -302,17 +363,20 @@ struct Matmul {
     const TileRegisters registers(Int8Rows::kGroup, last_rows, kParts<kType>);
     const Tiles<kType> tiles(w);
     Scratch scratch;
+    const std::size_t begin = first / kPanelOutputs, end = (last + kPanelOutputs - 1) / kPanelOutputs;
+    if (groups == 1) {
+      for (std::size_t panel = begin; panel < end; panel += kPanels) {
+        for_rows(x.rows, [&]<std::size_t R>() {
+          add_panels<kType, R>(tiles, x, panel, std::min(end, panel + kPanels), y, last, scratch);
+        });
+      }
+      return;
+    }
     const std::size_t fitting = kRunCodes / x.cols / Int8Rows::kGroup;
-    const std::size_t run =
-        groups == 1 ? 1 : std::clamp<std::size_t>(fitting, 4, kRunRows / Int8Rows::kGroup);
-    for (std::size_t begin = 0; begin < groups; begin += run) {
-      for (std::size_t panel = first / kPanelOutputs; panel * kPanelOutputs < last; ++panel) {
-        if (groups == 1) {
-          for_rows(x.rows,
-                   [&]<std::size_t R>() { whole_panel<kType, R>(tiles, x, panel, y, last, scratch); });
-        } else {
-          run_panel(tiles, panel, begin, std::min(groups, begin + run), scratch);
-        }
+    const std::size_t run = std::clamp<std::size_t>(fitting, 4, kRunRows / Int8Rows::kGroup);
+    for (std::size_t group = 0; group < groups; group += run) {
+      for (std::size_t panel = begin; panel < end; ++panel) {
+        run_panel(tiles, panel, group, std::min(groups, group + run), scratch);
       }
     }
   }
@@ -322,13 +386,15 @@ struct Matmul {
   void run_panel(const Tiles<kType>& tiles, std::size_t panel, std::size_t begin, std::size_t end,
                  Scratch& scratch) const {
     const std::size_t blocks = w.in / kActivationBlock;
-    Unpacker<kType> unpacker(tiles, panel, scratch);
+    Walk<kType> walk(tiles, panel, panel + 1, blocks);
     for (std::size_t b = 0; b < blocks; b += kSlice) {
       const std::size_t b_end = std::min(blocks, b + kSlice);
-      const std::uint8_t* from = unpacker.tile();
-      for (std::size_t i = b; i < b_end; ++i) unpacker.next(i - b, false);
-      // The next slice is asked for meanwhile.
-      const std::uint8_t* to = unpacker.tile();
+      const std::uint8_t* from = walk.tile();
+      for (std::size_t i = b; i < b_end; ++i, walk.next(1))
+        unpack(tiles, walk.tile(), walk.j(), i - b, scratch);
+      // The next slice is asked for meanwhile, or the start of the next panel.
+      const std::size_t slice_tiles = (b_end - b + tiles.tile_blocks() - 1) / tiles.tile_blocks();
+      const std::uint8_t* to = from + slice_tiles * tiles.tile_bytes();
       const auto bytes = static_cast<std::size_t>(to - from);
       Lines lines = {to, to + bytes, bytes / 64 / ((end - begin) * (b_end - b)) + 1};
       for (std::size_t g = begin; g < end; ++g) {
