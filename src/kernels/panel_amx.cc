@@ -24,7 +24,7 @@ namespace {
 #include "kernels/panel_avx512-inl.h"
 
 // Below this number of rows the vector kernels are faster.
-constexpr std::size_t kFewestRows = 4;
+constexpr std::size_t kFewestRows = 7;
 // Blocks of a panel that are unpacked once for all groups of rows, in the first-level cache.
 constexpr std::size_t kSlice = 32;
 // Panels whose sums stay near while a slice of each is worked on.
@@ -51,7 +51,8 @@ struct Scratch {
   alignas(64) std::uint8_t codes[kSlice][kBlockCodes];
   alignas(64) float scale[kSlice][2][kPanelOutputs];
   alignas(64) float min[kSlice][kPanelOutputs];
-  alignas(64) std::int32_t sums[kRing][2][Int8Rows::kGroup][kPanelOutputs];
+  // [part][ring]: the ring as dense as can be. A load 4096 bytes from a store under way waits for it.
+  alignas(64) std::int32_t sums[2][kRing][Int8Rows::kGroup][kPanelOutputs];
   alignas(64) float acc[kRunRows][kPanelOutputs];  // between slices
 };
 
@@ -147,15 +148,15 @@ KAKEYA_INLINE void unpack(const Tiles<kType>& tiles, const std::uint8_t* tile, s
 
 // sums = activations . codes of one block.
 template <WeightType kType, bool kLast>
-KAKEYA_INLINE void multiply(const std::int8_t* x, const std::uint8_t* codes,
-                            std::int32_t (*sums)[Int8Rows::kGroup][kPanelOutputs]) {
+KAKEYA_INLINE void multiply(const std::int8_t* x, const std::uint8_t* codes, std::size_t ring,
+                            Scratch& scratch) {
   constexpr int kSumsTile = kLast ? kLastSums : kSums, kRowsTile = kLast ? kLastRows : kRows;
   KAKEYA_UNROLL
   for (std::size_t part = 0; part < kParts<kType>; ++part) {
     tile_load<kCodes>(codes + part * 4 * kPanelVector, kPanelVector);
     tile_load<kRowsTile>(x + part * 16, kActivationBlock);
     tile_product<kSumsTile, kRowsTile, kSigned<kType>>();
-    tile_store<kSumsTile>(sums[part]);
+    tile_store<kSumsTile>(scratch.sums[part][ring]);
   }
 }
 
@@ -167,7 +168,7 @@ KAKEYA_INLINE void add_block(const Scratch& scratch, std::size_t slot, std::size
     const __m512 scale = _mm512_load_ps(scratch.scale[slot][part]);
     KAKEYA_UNROLL
     for (std::size_t r = 0; r < R; ++r) {
-      const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(scratch.sums[ring][part][r]));
+      const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(scratch.sums[part][ring][r]));
       acc[r] = _mm512_fmadd_ps(sum, _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[at + r])), acc[r]);
     }
   }
@@ -273,7 +274,7 @@ KAKEYA_INLINE void add_blocks(const Int8Rows& x, std::size_t first, std::size_t 
   const std::int8_t* codes = x.codes + first * x.rows * kActivationBlock;
   for (std::size_t b = 0; b < blocks; ++b, codes += x.rows * kActivationBlock) {
     before(b);
-    multiply<kType, kLast>(codes, scratch.codes[slot(b)], scratch.sums[b % kRing]);
+    multiply<kType, kLast>(codes, scratch.codes[slot(b)], b % kRing, scratch);
     if (b < kLag) continue;
     add_block<kType, R>(scratch, slot(b - kLag), (b - kLag) % kRing, x, (first + b - kLag) * x.rows, acc);
   }
