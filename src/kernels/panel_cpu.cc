@@ -10,6 +10,10 @@
 #elif defined(__aarch64__) && defined(__linux__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+
+#include <cstddef>
 #endif
 
 namespace kakeya::kernels {
@@ -65,6 +69,18 @@ bool has_neon_dotprod() {
   return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #elif defined(__aarch64__) && defined(__APPLE__)
   return true;  // every Apple CPU of this kind
+#else
+  return false;
+#endif
+}
+
+bool has_neon_i8mm() {
+#if defined(__aarch64__) && defined(__linux__) && defined(HWCAP2_I8MM)
+  return has_neon_dotprod() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
+#elif defined(__aarch64__) && defined(__APPLE__)
+  int value = 0;
+  std::size_t size = sizeof value;
+  return sysctlbyname("hw.optional.arm.FEAT_I8MM", &value, &size, nullptr, 0) == 0 && value != 0;
 #else
   return false;
 #endif

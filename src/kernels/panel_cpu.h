@@ -6,7 +6,8 @@ namespace kakeya::kernels {
 bool has_avx512_vnni();
 // AVX-512 VNNI, GFNI and AMX int8; asks the system for the tile registers, once.
 bool has_amx_int8();
-// The dot product instructions of 64-bit Arm.
+// The dot product instructions of 64-bit Arm, and its int8 matrix products.
 bool has_neon_dotprod();
+bool has_neon_i8mm();
 
 }  // namespace kakeya::kernels

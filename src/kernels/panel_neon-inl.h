@@ -1,4 +1,5 @@
-// R rows through some blocks of a panel with 128-bit vectors, whatever multiplies: `add_products`.
+// R rows through some blocks of a panel with 128-bit vectors, whatever multiplies: `add_products`, and for
+// pairs of rows matrix products where KAKEYA_PANEL_MATRIX_PRODUCTS is defined.
 
 constexpr std::size_t kRowBlock = 4;
 constexpr std::size_t kQuads = kPanelOutputs / 4;
@@ -102,22 +103,64 @@ KAKEYA_INLINE int32x4_t start_sum(std::int32_t negative_sum) {
   return vdupq_n_s32(kFactor * negative_sum);
 }
 
+// acc plus a block whose integer sums are known: of the first and the last 16 inputs, which only Q6_K keeps
+// apart.
 template <WeightType kType>
-KAKEYA_INLINE float32x4_t add_block(const int8x16_t (&codes)[kBlockGroups], const Scales& scales,
-                                    const Activations& x, std::size_t r, float32x4_t acc) {
-  const std::int8_t* row = x.codes + r * kActivationBlock;
-  const std::int32_t all = x.negative_sums[2 * r];
+KAKEYA_INLINE float32x4_t add_sums(int32x4_t first, int32x4_t second, const Scales& scales,
+                                   const Activations& x, std::size_t r, float32x4_t acc) {
+  const std::int32_t all = x.negative_sums[2 * r], half = x.negative_sums[2 * r + 1];
   if constexpr (kType == WeightType::kQ6K) {
-    const std::int32_t half = x.negative_sums[2 * r + 1];
-    const int32x4_t first = dot(codes, row, 0, 4, start_sum<kType>(half));
-    const int32x4_t second = dot(codes, row, 4, 8, start_sum<kType>(all - half));
+    first = vaddq_s32(first, start_sum<kType>(half));
+    second = vaddq_s32(second, start_sum<kType>(all - half));
     acc = vfmaq_f32(acc, vcvtq_f32_s32(first), vmulq_n_f32(scales.scale, x.scales[r]));
     return vfmaq_f32(acc, vcvtq_f32_s32(second), vmulq_n_f32(scales.second, x.scales[r]));
   } else {
-    const int32x4_t sum = dot(codes, row, 0, 8, start_sum<kType>(all));
+    const int32x4_t sum = vaddq_s32(vaddq_s32(first, second), start_sum<kType>(all));
     acc = vfmaq_f32(acc, vcvtq_f32_s32(sum), vmulq_n_f32(scales.scale, x.scales[r]));
     if constexpr (!has_min(kType)) return acc;
     return vfmaq_f32(acc, scales.min, vdupq_n_f32(x.scaled_sums[r]));
+  }
+}
+
+#if defined(KAKEYA_PANEL_MATRIX_PRODUCTS)
+// Rows r and r + 1: two outputs and two rows a product, over two k-groups.
+template <WeightType kType, std::size_t R>
+KAKEYA_INLINE void add_two_rows(const int8x16_t (&codes)[kBlockGroups], const Scales& scales,
+                                const Activations& x, std::size_t r, float32x4_t (&acc)[R]) {
+  int32x4_t low[2] = {vdupq_n_s32(0), vdupq_n_s32(0)}, high[2] = {low[0], low[0]};
+  KAKEYA_UNROLL
+  for (std::size_t g = 0; g < kBlockGroups; g += 2) {
+    const int32x4_t a = vreinterpretq_s32_s8(codes[g]), b = vreinterpretq_s32_s8(codes[g + 1]);
+    const std::int8_t* row = x.codes + r * kActivationBlock + 4 * g;
+    const int8x16_t rows = vcombine_s8(vld1_s8(row), vld1_s8(row + kActivationBlock));
+    low[g / 4] = vmmlaq_s32(low[g / 4], rows, vreinterpretq_s8_s32(vzip1q_s32(a, b)));
+    high[g / 4] = vmmlaq_s32(high[g / 4], rows, vreinterpretq_s8_s32(vzip2q_s32(a, b)));
+  }
+  const auto first_row = [](int32x4_t l, int32x4_t h) {
+    return vcombine_s32(vget_low_s32(l), vget_low_s32(h));
+  };
+  const auto second_row = [](int32x4_t l, int32x4_t h) {
+    return vcombine_s32(vget_high_s32(l), vget_high_s32(h));
+  };
+  acc[r] = add_sums<kType>(first_row(low[0], high[0]), first_row(low[1], high[1]), scales, x, r, acc[r]);
+  acc[r + 1] =
+      add_sums<kType>(second_row(low[0], high[0]), second_row(low[1], high[1]), scales, x, r + 1, acc[r + 1]);
+}
+#endif
+
+template <WeightType kType, std::size_t R>
+KAKEYA_INLINE void add_block(const int8x16_t (&codes)[kBlockGroups], const Scales& scales,
+                             const Activations& x, float32x4_t (&acc)[R]) {
+  const int32x4_t zero = vdupq_n_s32(0);
+  std::size_t r = 0;
+#if defined(KAKEYA_PANEL_MATRIX_PRODUCTS)
+  KAKEYA_UNROLL
+  for (; r + 2 <= R; r += 2) add_two_rows<kType>(codes, scales, x, r, acc);
+#endif
+  KAKEYA_UNROLL
+  for (; r < R; ++r) {
+    const std::int8_t* row = x.codes + r * kActivationBlock;
+    acc[r] = add_sums<kType>(dot(codes, row, 0, 4, zero), dot(codes, row, 4, 8, zero), scales, x, r, acc[r]);
   }
 }
 
@@ -148,8 +191,7 @@ void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Ro
           codes[g] = load_codes<kType>(tiles.block(tile, j), g, 16 * q);
         }
         const Scales scales = load_scales(tiles, tile, j, 4 * q);
-        KAKEYA_UNROLL
-        for (std::size_t r = 0; r < R; ++r) acc[q][r] = add_block<kType>(codes, scales, block, r, acc[q][r]);
+        add_block<kType>(codes, scales, block, acc[q]);
       }
       block.next();
     }

@@ -30,6 +30,7 @@ KAKEYA_INLINE int32x4_t add_products(int32x4_t start, int8x16_t codes, int8x16_t
 }  // namespace
 }  // namespace kakeya::kernels
 
+#if defined(KAKEYA_ARM_TARGETS)
 KAKEYA_BEGIN_TARGET("arch=armv8.2-a+dotprod")
 namespace kakeya::kernels {
 namespace {
@@ -46,6 +47,24 @@ KAKEYA_INLINE int32x4_t add_products(int32x4_t start, int8x16_t codes, int8x16_t
 }  // namespace kakeya::kernels
 KAKEYA_END_TARGET
 
+#define KAKEYA_PANEL_MATRIX_PRODUCTS
+KAKEYA_BEGIN_TARGET("arch=armv8.2-a+dotprod+i8mm")
+namespace kakeya::kernels {
+namespace {
+namespace i8mm {
+#include "kernels/panel_tiles-inl.h"
+KAKEYA_INLINE int32x4_t add_products(int32x4_t start, int8x16_t codes, int8x16_t four) {
+  return vdotq_s32(start, codes, four);
+}
+#include "kernels/panel_neon-inl.h"
+// After the kernel of a few rows.
+#include "kernels/panel_rows-inl.h"
+}  // namespace i8mm
+}  // namespace
+}  // namespace kakeya::kernels
+KAKEYA_END_TARGET
+#endif
+
 namespace kakeya::kernels {
 
 void panel_matmul_neon(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
@@ -53,10 +72,17 @@ void panel_matmul_neon(const Weight& w, const Int8Rows& x, Rows<float> y, std::s
   widening::matmul(w, x, y, first, last);
 }
 
+#if defined(KAKEYA_ARM_TARGETS)
 void panel_matmul_dotprod(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                           std::size_t last) {
   dotprod::matmul(w, x, y, first, last);
 }
+
+void panel_matmul_i8mm(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
+                       std::size_t last) {
+  i8mm::matmul(w, x, y, first, last);
+}
+#endif
 
 }  // namespace kakeya::kernels
 #endif

@@ -19,8 +19,14 @@ void panel_matmul_amx(const Weight& w, const Int8Rows& x, Rows<float> y, std::si
 #elif defined(__aarch64__)
 void panel_matmul_neon(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                        std::size_t last);
+// Older clang knows these instructions only when the whole program is built for them.
+#if !defined(__clang__) || __clang_major__ >= 16
+#define KAKEYA_ARM_TARGETS
 void panel_matmul_dotprod(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                           std::size_t last);
+void panel_matmul_i8mm(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
+                       std::size_t last);
+#endif
 #endif
 
 }  // namespace kakeya::kernels

@@ -88,8 +88,12 @@ void append_simd_tables(std::vector<const Table*>& out) {
   static constexpr Table kNeon =
       with_products(N_NEON::make_table("neon"), "neon", panel_matmul_neon);  // every 64-bit Arm CPU has it
   out.push_back(&kNeon);
+#if defined(KAKEYA_ARM_TARGETS)
   static constexpr Table kDotprod = with_products(kNeon, "neon_dotprod", panel_matmul_dotprod);
   if (has_neon_dotprod()) out.push_back(&kDotprod);
+  static constexpr Table kI8mm = with_products(kNeon, "neon_i8mm", panel_matmul_i8mm);
+  if (has_neon_i8mm()) out.push_back(&kI8mm);
+#endif
 #endif
 }
 
