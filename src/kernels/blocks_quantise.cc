@@ -1,6 +1,9 @@
 // Floats to ggml's blocks: for every sub-block a short search for the scale (and minimum) of least weighted
 // error, then the 6 or 8 bit scales, then the codes against the scales as stored. The searches follow the
 // criteria of ggml's reference quantisers. No importance matrix.
+//
+// Plain loops over kLanes partial sums, compiled once per CPU variant (CMake asks for -O3): the sums keep
+// their order, so every variant writes the same blocks.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -10,10 +13,23 @@
 #include "kernels/block_scales.h"
 #include "kernels/blocks.h"
 
-namespace kakeya::kernels {
+// As in simd.cc.
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/blocks_quantise.cc"
+#include <hwy/foreach_target.h>
+// After foreach_target.h, which sets the target.
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace kakeya::kernels::HWY_NAMESPACE {
 namespace {
 
-constexpr std::size_t kLanes = 8;  // partial sums: lets a compiler vectorise them
+constexpr std::size_t kLanes = 8;
+// Eight partial sums; one, two or four registers.
+using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
+
 constexpr float kLargestHalf = 65504.0f;
 // No block can hold more; what exceeds it is clipped before sums of cubes can overflow.
 constexpr float kLargestValue = 1e9f;
@@ -26,7 +42,23 @@ float nearest(float x) {
   return (x + kShift) - kShift;
 }
 
-float reduce(const float (&lanes)[kLanes]) {
+Lanes load(const float* x) {
+  Lanes lanes;
+  std::memcpy(&lanes, x, sizeof lanes);
+  return lanes;
+}
+
+// (x - from) * by, rounded to the nearest whole number from `low` to `high`.
+Lanes codes_of(Lanes x, float from, float by, float low, float high) {
+  const Lanes exact = (x - from) * by;
+  const Lanes floor = Lanes{} + low, ceiling = Lanes{} + high;
+  const Lanes below = exact < ceiling ? exact : ceiling;
+  const Lanes inside = below > floor ? below : floor;
+  constexpr float kShift = 12582912.0f;  // as in nearest
+  return (inside + kShift) - kShift;
+}
+
+float reduce(const Lanes& lanes) {
   return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
@@ -51,7 +83,11 @@ void pack(const float* x, BlockQ8_0& block) {
   if (block.d == 0) return;
   const float inverse = 1.0f / d;
   for (std::size_t i = 0; i < 32; ++i) {
-    block.qs[i] = static_cast<std::int8_t>(std::clamp(std::round(x[i] * inverse), -127.0f, 127.0f));
+    // Halves go away from zero, as in ggml; a library call here would cost more than all the rest.
+    const float exact = std::clamp(x[i] * inverse, -127.0f, 127.0f);
+    const int whole = static_cast<int>(exact);
+    const float rest = exact - static_cast<float>(whole);
+    block.qs[i] = static_cast<std::int8_t>(whole + (rest >= 0.5f) - (rest <= -0.5f));
   }
 }
 
@@ -81,15 +117,14 @@ struct Sums {
 
 // Codes are (u - origin) * inverse, rounded and cut to 0..levels.
 Sums code_sums(const float* u, const float* w, float origin, float inverse, float levels) {
-  float l[kLanes] = {}, ll[kLanes] = {}, lu[kLanes] = {};
+  Lanes l = {}, ll = {}, lu = {};
   for (std::size_t i = 0; i < 32; i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) {
-      const float code = nearest(std::max(std::min((u[i + k] - origin) * inverse, levels), 0.0f));
-      const float weighted = w[i + k] * code;
-      l[k] += weighted;
-      ll[k] += weighted * code;
-      lu[k] += weighted * u[i + k];
-    }
+    const Lanes value = load(u + i);
+    const Lanes code = codes_of(value, origin, inverse, 0.0f, levels);
+    const Lanes weighted = load(w + i) * code;
+    l += weighted;
+    ll += weighted * code;
+    lu += weighted * value;
   }
   return {reduce(l), reduce(ll), reduce(lu)};
 }
@@ -97,8 +132,8 @@ Sums code_sums(const float* u, const float* w, float origin, float inverse, floa
 // Least weighted squares over codes of a few trial scales (levels + first + 0.1 * step) / range. Every fit
 // that is the best so far moves the origin from which the next codes are counted.
 Fit fit_sub_block(const float* x, int levels, float first, int steps) {
-  float square[kLanes] = {};
-  for (std::size_t i = 0; i < 32; ++i) square[i % kLanes] += x[i] * x[i];
+  Lanes square = {};
+  for (std::size_t i = 0; i < 32; i += kLanes) square += load(x + i) * load(x + i);
   const float rms = std::sqrt(reduce(square) / 32.0f);
   const float lowest = std::min(*std::min_element(x, x + 32), 0.0f);
   const float range = *std::max_element(x, x + 32) - lowest;
@@ -146,13 +181,11 @@ int six_bits(float value, float unit) {
 // Squared error of a sub-block with its scale and minimum as stored.
 float stored_error(const float* x, float scale, float min, float levels) {
   const float inverse = scale == 0 ? 0.0f : 1.0f / scale;
-  float sum[kLanes] = {};
+  Lanes sum = {};
   for (std::size_t i = 0; i < 32; i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) {
-      const float code = nearest(std::max(std::min((x[i + k] + min) * inverse, levels), 0.0f));
-      const float error = code * scale - min - x[i + k];
-      sum[k] += error * error;
-    }
+    const Lanes value = load(x + i);
+    const Lanes error = codes_of(value, -min, inverse, 0.0f, levels) * scale - min - value;
+    sum += error * error;
   }
   return reduce(sum);
 }
@@ -222,15 +255,13 @@ float fit_signed(const float* x) {
     // The plain scale first: the others must be truly better.
     const int shift = step == 0 ? 0 : step <= 9 ? step - 10 : step - 9;
     const float inverse = -(32.0f + 0.1f * static_cast<float>(shift)) / top;
-    float lx[kLanes] = {}, ll[kLanes] = {};
+    Lanes lx = {}, ll = {};
     for (std::size_t i = 0; i < 16; i += kLanes) {
-      for (std::size_t k = 0; k < kLanes; ++k) {
-        const float value = x[i + k];
-        const float code = nearest(std::min(std::max(value * inverse, -32.0f), 31.0f));
-        const float weighted = value * value * code;
-        lx[k] += weighted * value;
-        ll[k] += weighted * code;
-      }
+      const Lanes value = load(x + i);
+      const Lanes code = codes_of(value, 0.0f, inverse, -32.0f, 31.0f);
+      const Lanes weighted = value * value * code;
+      lx += weighted * value;
+      ll += weighted * code;
     }
     const float sum_lx = reduce(lx), sum_ll = reduce(ll);
     if (sum_ll > 0 && sum_lx * sum_lx > best_gain * sum_ll) {
@@ -249,11 +280,11 @@ std::int8_t choose_signed_scale(const float* x, float wanted, float d) {
   for (int s = std::max(middle - 1, -128); s <= std::min(middle + 1, 127); ++s) {
     const float scale = d * static_cast<float>(s);
     const float inverse = scale == 0 ? 0.0f : 1.0f / scale;
-    float sum[kLanes] = {};
-    for (std::size_t i = 0; i < 16; ++i) {
-      const float code = nearest(std::max(std::min(x[i] * inverse, 31.0f), -32.0f));
-      const float error = code * scale - x[i];
-      sum[i % kLanes] += error * error;
+    Lanes sum = {};
+    for (std::size_t i = 0; i < 16; i += kLanes) {
+      const Lanes value = load(x + i);
+      const Lanes error = codes_of(value, 0.0f, inverse, -32.0f, 31.0f) * scale - value;
+      sum += error * error;
     }
     if (const float error = reduce(sum); error < best_error) {
       best_error = error;
@@ -299,7 +330,7 @@ void pack_row(const float* x, std::size_t n, void* blocks) {
 
 }  // namespace
 
-void quantise_row(WeightType type, const float* x, std::size_t n, void* blocks) {
+void quantise_row_here(WeightType type, const float* x, std::size_t n, void* blocks) {
   KAKEYA_CHECK(n % block_values(type) == 0);
   switch (type) {
     case WeightType::kQ8_0:
@@ -317,4 +348,17 @@ void quantise_row(WeightType type, const float* x, std::size_t n, void* blocks) 
   }
 }
 
+}  // namespace kakeya::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace kakeya::kernels {
+
+HWY_EXPORT(quantise_row_here);
+
+void quantise_row(WeightType type, const float* x, std::size_t n, void* blocks) {
+  HWY_DYNAMIC_DISPATCH(quantise_row_here)(type, x, n, blocks);
+}
+
 }  // namespace kakeya::kernels
+#endif
