@@ -38,7 +38,7 @@ constexpr std::size_t kAhead = 2304;
 // Tile products under way: the sums of block b are read when those of block b + kLag have been started.
 constexpr std::size_t kLag = 2, kRing = 4;
 // Blocks between unpacking and the tile load: it waits long for stores that have not reached the cache.
-constexpr std::size_t kEarly = 8, kUnpackRing = 16;
+constexpr std::size_t kEarly = 12, kUnpackRing = 32;
 constexpr std::size_t kBlockCodes = kPanelOutputs * kActivationBlock;
 
 template <WeightType kType>
