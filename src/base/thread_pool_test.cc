@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <numeric>
@@ -78,6 +79,21 @@ TEST(ThreadPool, TwoPoolsDoNotDisturbEachOther) {
 }
 
 TEST(UsableCores, IsAtLeastOne) { EXPECT_GE(usable_cores(), 1); }
+
+TEST(ThreadPool, ScratchIsAlignedAndGrowsOnlyWhenMoreIsAskedFor) {
+  ThreadPool pool(2);
+  EXPECT_TRUE(pool.scratch(0).empty());
+  const std::span<std::byte> first = pool.scratch(1000);
+  ASSERT_EQ(first.size(), 1000u);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(first.data()) % 64, 0u);
+  std::fill(first.begin(), first.end(), std::byte{1});
+  EXPECT_EQ(pool.scratch(10).data(), first.data());
+  EXPECT_EQ(pool.scratch(1000).data(), first.data());
+  const std::span<std::byte> more = pool.scratch(100000);
+  ASSERT_EQ(more.size(), 100000u);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(more.data()) % 64, 0u);
+  std::fill(more.begin(), more.end(), std::byte{2});
+}
 
 }  // namespace
 }  // namespace kakeya::base

@@ -462,5 +462,20 @@ TEST_P(PanelVariant, QuantisedAndPlainProductsShareAForkAndDoNotDependOnThreads)
   }
 }
 
+TEST_P(PanelVariant, RepeatedProductsUseTheSameMemory) {
+  const std::size_t in = 1024, out = 64;
+  const File file({WeightType::kQ4_0}, out, in, 16);
+  const Packed packed(file);
+  const std::vector<float> x = random_floats(16 * in, 17);
+  std::vector<float> y(16 * out);
+  base::ThreadPool pool(2);
+  matmul({&ops(), &pool}, packed.weight, {x.data(), 16, in}, {y.data(), 16, out});
+  const std::byte* before = pool.scratch(1).data();
+  for (const std::size_t rows : {1, 16, 3}) {
+    matmul({&ops(), &pool}, packed.weight, {x.data(), rows, in}, {y.data(), rows, out});
+    EXPECT_EQ(pool.scratch(1).data(), before) << rows;
+  }
+}
+
 }  // namespace
 }  // namespace kakeya::kernels
