@@ -1,6 +1,7 @@
 // The errors to compare with are those of ggml_quantize_chunk without an importance matrix
 // (tools/golden/make_ggml_blocks.py).
 #include <gtest/gtest.h>
+#include <hwy/targets.h>
 
 #include <cmath>
 #include <cstring>
@@ -56,6 +57,27 @@ TEST(QuantiseRow, ErrsNoMoreThanGgml) {
     }
   }
 }
+
+#if HWY_ARCH_X86  // Arm builds have one variant and no choice
+TEST(QuantiseRow, WritesTheSameBlocksInEveryCpuVariant) {
+  const std::string bytes = golden("rows.f32");
+  std::vector<float> rows(bytes.size() / sizeof(float));
+  std::memcpy(rows.data(), bytes.data(), bytes.size());
+  const auto supported = hwy::SupportedTargets();
+  for (const WeightType type : kTypes) {
+    std::vector<std::byte> first, other(row_bytes(type, rows.size()));
+    for (auto left = supported; left != 0; left &= left - 1) {
+      hwy::SetSupportedTargetsForTest(left & -left);
+      hwy::GetChosenTarget().DeInit();
+      quantise_row(type, rows.data(), rows.size(), other.data());
+      if (first.empty()) first = other;
+      EXPECT_EQ(first == other, true) << to_string(type) << ", " << hwy::TargetName(left & -left);
+    }
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().DeInit();
+}
+#endif
 
 TEST(QuantiseRow, KeepsItsOwnValuesWhereTheScaleIsExact) {
   const auto bytes = golden("rows.f32");
