@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 import checkpoints
@@ -153,7 +154,7 @@ class Errors(unittest.TestCase):
             p = subprocess.Popen([BIN, "quantize", "--in", os.path.join(d, "in"), "--out", path, "--type", "q4_k_m",
                                   "--threads", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             while p.poll() is None and not any(n.startswith("x.gguf.tmp") for n in os.listdir(d)):
-                pass
+                time.sleep(0.001)
             p.send_signal(signal.SIGINT)
             _, err = p.communicate(timeout=60)
             self.assertEqual(p.returncode, 130, err)
