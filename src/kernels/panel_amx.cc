@@ -34,7 +34,7 @@ constexpr std::size_t kPanels = 16;
 constexpr std::size_t kRunCodes = std::size_t{1} << 20;
 constexpr std::size_t kRunRows = 512;
 // How far ahead of use weights are asked for when they are read once and in order.
-constexpr std::size_t kAhead = 2304;
+constexpr std::size_t kAhead = 4500;
 // Tile products under way: the sums of block b are read when those of block b + kLag have been started.
 constexpr std::size_t kLag = 2, kRing = 4;
 // Blocks between unpacking and the tile load: it waits long for stores that have not reached the cache.
@@ -311,12 +311,16 @@ void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first,
       KAKEYA_UNROLL
       for (std::size_t r = 0; r < R; ++r) acc[r] = b == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums[r]);
       add_blocks<kType, R, true>(x, b, b_end, slot, before, scratch, acc);
-      if (b_end == blocks) {
-        store_rows(acc, panel * kPanelOutputs, last, y);
-        continue;
-      }
       KAKEYA_UNROLL
       for (std::size_t r = 0; r < R; ++r) _mm512_store_ps(sums[r], acc[r]);
+    }
+  }
+  // Row after row: rows of y are far apart, and a visit to each costs more than what is written there.
+  for (std::size_t r = 0; r < x.rows; ++r) {
+    for (std::size_t panel = first; panel < end; ++panel) {
+      const std::size_t output = panel * kPanelOutputs;
+      _mm512_mask_storeu_ps(y.data + r * y.stride + output, output_mask(output, last),
+                            _mm512_load_ps(scratch.acc[(panel - first) * Int8Rows::kGroup + r]));
     }
   }
 }
