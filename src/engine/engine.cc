@@ -136,8 +136,7 @@ class EngineImpl final : public Engine {
 
  private:
   Error no_tokenizer() const {
-    return not_found(
-        fmt::format("{}: no tokenizer.json; this model runs on ids only", state_->target_info.path));
+    return not_found(fmt::format("{}: no tokenizer; this model runs on ids only", state_->target_info.path));
   }
 
   std::shared_ptr<EngineState> state_;

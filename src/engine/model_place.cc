@@ -1,15 +1,39 @@
-// Looking for a model directory.
+// Looking for a model: a directory in Hugging Face layout or a GGUF file.
 #include "engine/model_place.h"
 
 #include <fmt/format.h>
 #include <kakeya/engine.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <vector>
+
+#include "formats/gguf.h"
 
 namespace kakeya::engine {
 namespace {
+
 namespace fs = std::filesystem;
+
+// GGUF files of a directory, by name.
+std::vector<std::string> gguf_files(const fs::path& directory) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".gguf" && formats::is_gguf_file(it->path().string())) {
+      out.push_back(it->path().filename().string());
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
+
+ModelPlace place_of_file(const fs::path& file) {
+  const std::string name = file.filename().string();
+  return {name.ends_with(".gguf") ? file.stem().string() : name, file.string()};
+}
+
+}  // namespace
 
 Result<ModelPlace> find_model(const std::string& name, Role role, const std::string& share_dir) {
   const char* role_name = role == Role::kTarget ? "target" : "draft";
@@ -21,23 +45,33 @@ Result<ModelPlace> find_model(const std::string& name, Role role, const std::str
   const fs::path path(name);
   if (!fs::exists(path, error)) {
     return not_found(
-        fmt::format("{} model: {} does not exist; expected a directory in Hugging Face layout, or 'tiny', "
-                    "the embedded pair",
+        fmt::format("{} model: {} does not exist; expected a GGUF file, a directory in Hugging Face "
+                    "layout, or 'tiny', the embedded pair",
                     role_name, name.empty() ? "''" : name));
   }
   if (!fs::is_directory(path, error)) {
+    if (formats::is_gguf_file(name)) return place_of_file(path);
     return unsupported(
-        fmt::format("{} model: {} is a file, expected a directory in Hugging Face layout "
+        fmt::format("{} model: {} is a file, expected a GGUF file or a directory in Hugging Face layout "
                     "(config.json, safetensors)",
                     role_name, name));
   }
   const fs::path clean = fs::absolute(path, error).lexically_normal();
   const std::string id =
       clean.has_filename() ? clean.filename().string() : clean.parent_path().filename().string();
-  if (fs::exists(path / "config.json", error)) return ModelPlace{id, path.string()};
-  if (fs::exists(path / role_name / "config.json", error)) return ModelPlace{id, (path / role_name).string()};
+  for (const fs::path& directory : {path, path / role_name}) {
+    if (fs::exists(directory / "config.json", error)) return ModelPlace{id, directory.string()};
+    const std::vector<std::string> files = gguf_files(directory);
+    if (files.size() == 1) return place_of_file(directory / files.front());
+    if (files.size() > 1) {
+      return unsupported(fmt::format("{} model: {} holds {} GGUF files ({}, {}, ...), expected one: name it",
+                                     role_name, directory.string(), files.size(), files[0], files[1]));
+    }
+  }
   return not_found(
-      fmt::format("{} model: {} has no config.json and no {}/config.json", role_name, name, role_name));
+      fmt::format("{} model: {} has neither config.json nor a GGUF file, and no {} directory "
+                  "with one",
+                  role_name, name, role_name));
 }
 
 }  // namespace kakeya::engine

@@ -1,4 +1,4 @@
-// From what a user wrote ("tiny", a directory, a pair's directory) to the directory of one model.
+// From what a user wrote ("tiny", a directory, a pair's directory, a GGUF file) to the place of one model.
 #pragma once
 #include <kakeya/result.h>
 
@@ -9,11 +9,12 @@ namespace kakeya::engine {
 enum class Role { kTarget, kDraft };
 
 struct ModelPlace {
-  std::string id;         // last path component of what was named, or "tiny"
-  std::string directory;  // holds config.json
+  std::string id;         // last path component of what was named, or "tiny"; of a GGUF file without .gguf
+  std::string directory;  // holds config.json; or the path of a GGUF file
 };
 
-// Errors: kNotFound, kUnsupported (a file), each with what was expected there.
+// Errors: kNotFound, kUnsupported (a file of another kind, several GGUF files), each with what was expected
+// there.
 Result<ModelPlace> find_model(const std::string& name, Role role, const std::string& share_dir);
 
 }  // namespace kakeya::engine

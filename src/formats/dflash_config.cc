@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "formats/config_limits.h"
+
 namespace kakeya::formats {
 namespace {
 
 using nlohmann::json;
 
-constexpr std::uint64_t kMaxTargetLayers = 1024;
-constexpr std::size_t kMaxTaps = 64;
+constexpr std::uint64_t kMaxTargetLayers = kLayerRange.max;
 
 // A key at top level, in dflash_config, or in both when they agree.
 Result<const json*> find_key(const ConfigReader& top, const ConfigReader& nested, const char* key) {
@@ -108,7 +109,7 @@ Result<DFlashConfig> read_dflash_config(const ConfigReader& reader, const ModelC
   KAKEYA_TRY(refuse_newer_options(reader, nested, config));
 
   DFlashConfig out;
-  KAKEYA_ASSIGN(out.block_size, require_uint(reader, nested, "block_size", {2, 1024}));
+  KAKEYA_ASSIGN(out.block_size, require_uint(reader, nested, "block_size", kBlockRange));
   KAKEYA_ASSIGN(const std::uint64_t mask,
                 require_uint(reader, nested, "mask_token_id", {0, config.vocab_size - 1}));
   out.mask_token_id = static_cast<Token>(mask);

@@ -5,8 +5,10 @@
 
 #include "base/file.h"
 #include "formats/affine_config.h"
-#include "formats/config_reader.h"
+#include "formats/config_limits.h"
 #include "formats/dflash_config.h"
+#include "formats/gguf.h"
+#include "formats/gguf_config.h"
 
 namespace kakeya::formats {
 namespace {
@@ -14,8 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{4} << 20;
-constexpr std::uint64_t kMaxLayers = 1024;
-constexpr std::uint64_t kMaxPositions = std::uint64_t{1} << 27;
 
 Result<Architecture> read_architecture(const ConfigReader& reader) {
   constexpr const char* kExpected = "Qwen3ForCausalLM, LlamaForCausalLM or DFlashDraftModel";
@@ -32,12 +32,12 @@ Result<Architecture> read_architecture(const ConfigReader& reader) {
 }
 
 Status read_sizes(const ConfigReader& reader, ModelConfig& config) {
-  KAKEYA_ASSIGN(config.vocab_size, reader.uint("vocab_size", {1, std::uint64_t{1} << 24}));
-  KAKEYA_ASSIGN(config.hidden_size, reader.uint("hidden_size", {1, std::uint64_t{1} << 17}));
-  KAKEYA_ASSIGN(config.intermediate_size, reader.uint("intermediate_size", {1, std::uint64_t{1} << 20}));
-  KAKEYA_ASSIGN(config.layers, reader.uint("num_hidden_layers", {1, kMaxLayers}));
-  KAKEYA_ASSIGN(config.heads, reader.uint("num_attention_heads", {1, 1024}));
-  KAKEYA_ASSIGN(config.kv_heads, reader.uint_or("num_key_value_heads", {1, 1024}, config.heads));
+  KAKEYA_ASSIGN(config.vocab_size, reader.uint("vocab_size", kVocabRange));
+  KAKEYA_ASSIGN(config.hidden_size, reader.uint("hidden_size", kHiddenRange));
+  KAKEYA_ASSIGN(config.intermediate_size, reader.uint("intermediate_size", kIntermediateRange));
+  KAKEYA_ASSIGN(config.layers, reader.uint("num_hidden_layers", kLayerRange));
+  KAKEYA_ASSIGN(config.heads, reader.uint("num_attention_heads", kHeadRange));
+  KAKEYA_ASSIGN(config.kv_heads, reader.uint_or("num_key_value_heads", kHeadRange, config.heads));
   if (config.heads % config.kv_heads != 0) {
     return reader.corrupt("num_key_value_heads", std::to_string(config.kv_heads),
                           "a divisor of num_attention_heads " + std::to_string(config.heads));
@@ -48,12 +48,12 @@ Status read_sizes(const ConfigReader& reader, ModelConfig& config) {
         "a multiple of num_attention_heads " + std::to_string(config.heads) + " when head_dim is not given");
   }
   const std::size_t from_hidden = config.hidden_size / config.heads;
-  KAKEYA_ASSIGN(config.head_dim, reader.uint_or("head_dim", {2, 1024}, from_hidden));
+  KAKEYA_ASSIGN(config.head_dim, reader.uint_or("head_dim", kHeadDimRange, from_hidden));
   if (config.head_dim < 2 || config.head_dim > 1024 || config.head_dim % 2 != 0) {
     return reader.corrupt("head_dim", std::to_string(config.head_dim), "an even number from 2 to 1024");
   }
-  KAKEYA_ASSIGN(config.max_position_embeddings, reader.uint("max_position_embeddings", {1, kMaxPositions}));
-  KAKEYA_ASSIGN(const double eps, reader.real_or("rms_norm_eps", {1e-12, 0.1}, 1e-6));
+  KAKEYA_ASSIGN(config.max_position_embeddings, reader.uint("max_position_embeddings", kPositionRange));
+  KAKEYA_ASSIGN(const double eps, reader.real_or("rms_norm_eps", kEpsRange, 1e-6));
   config.rms_norm_eps = static_cast<float>(eps);
   KAKEYA_ASSIGN(config.tie_word_embeddings, reader.boolean_or("tie_word_embeddings", false));
   return {};
@@ -81,22 +81,20 @@ Status read_llama3_scaling(const ConfigReader& rope, RopeScaling& out) {
     return rope.corrupt("high_freq_factor", describe(*rope.find("high_freq_factor")),
                         "a number above low_freq_factor");
   }
-  KAKEYA_ASSIGN(const std::uint64_t original,
-                rope.uint("original_max_position_embeddings", {1, kMaxPositions}));
+  KAKEYA_ASSIGN(const std::uint64_t original, rope.uint("original_max_position_embeddings", kPositionRange));
   out.original_max_position = static_cast<double>(original);
   return {};
 }
 
 // `rope_scaling` (transformers 4) or `rope_parameters` (transformers 5, theta inside).
 Status read_rope(const ConfigReader& reader, ModelConfig& config) {
-  constexpr RealRange kTheta = {1, 1e12};
-  KAKEYA_ASSIGN(config.rope_theta, reader.real_or("rope_theta", kTheta, 10000));
+  KAKEYA_ASSIGN(config.rope_theta, reader.real_or("rope_theta", kThetaRange, 10000));
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     const json* value = reader.find(key);
     if (value == nullptr) continue;
     if (!value->is_object()) return reader.corrupt(key, describe(*value), "an object");
     const ConfigReader rope(reader.file(), *value, std::string(key) + ".");
-    KAKEYA_ASSIGN(config.rope_theta, rope.real_or("rope_theta", kTheta, config.rope_theta));
+    KAKEYA_ASSIGN(config.rope_theta, rope.real_or("rope_theta", kThetaRange, config.rope_theta));
     const char* type_key = rope.has("rope_type") ? "rope_type" : "type";
     if (rope.has(type_key)) {
       KAKEYA_ASSIGN(const std::string type, rope.string(type_key));
@@ -142,7 +140,7 @@ Status read_windows(const ConfigReader& reader, ModelConfig& config) {
     KAKEYA_TRY(read_layer_types(reader, *types, config));
   } else if (use_window && config.architecture == Architecture::kQwen3) {
     // transformers' rule for Qwen3 files older than layer_types
-    KAKEYA_ASSIGN(const std::uint64_t first, reader.uint_or("max_window_layers", {0, kMaxLayers}, 28));
+    KAKEYA_ASSIGN(const std::uint64_t first, reader.uint_or("max_window_layers", {0, kLayerRange.max}, 28));
     for (std::size_t i = first; i < config.layers; ++i) config.sliding[i] = true;
   }
   bool any = false;
@@ -156,7 +154,7 @@ Status read_windows(const ConfigReader& reader, ModelConfig& config) {
     return reader.corrupt("use_sliding_window", "false or nothing",
                           "true, because layer_types has sliding layers");
   }
-  KAKEYA_ASSIGN(config.sliding_window, reader.uint("sliding_window", {1, kMaxPositions}));
+  KAKEYA_ASSIGN(config.sliding_window, reader.uint("sliding_window", kPositionRange));
   return {};
 }
 
@@ -220,12 +218,24 @@ Result<ModelConfig> parse_model_config(const std::string& name, const std::strin
 }
 
 Result<ModelConfig> load_model_config(const std::string& directory) {
+  if (is_gguf_file(directory)) {
+    KAKEYA_ASSIGN(const MappedGguf gguf, open_gguf(directory));
+    return gguf_model_config(gguf.file);
+  }
   const std::string path = directory + "/config.json";
   KAKEYA_ASSIGN(const std::string text, base::read_file(path, kMaxConfigBytes));
   return parse_model_config(path, text);
 }
 
 Result<GenerationConfig> load_generation_config(const std::string& directory) {
+  if (is_gguf_file(directory)) {
+    KAKEYA_ASSIGN(const MappedGguf gguf, open_gguf(directory));
+    return gguf_generation_config(gguf.file);
+  }
+  if (is_gguf_file(directory)) {
+    KAKEYA_ASSIGN(const MappedGguf gguf, open_gguf(directory));
+    return gguf_generation_config(gguf.file);
+  }
   GenerationConfig out;
   const std::string path = directory + "/generation_config.json";
   std::error_code ignored;

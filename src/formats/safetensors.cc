@@ -9,6 +9,7 @@
 
 #include "base/checked_math.h"
 #include "base/file.h"
+#include "formats/gguf.h"
 #include "formats/json_text.h"
 #include "formats/safetensors_header.h"
 
@@ -205,7 +206,18 @@ Result<std::map<std::string, TensorView>> parse_safetensors(const std::string& n
   return out;
 }
 
+Result<TensorStore> TensorStore::open_gguf_file(const std::string& path) {
+  KAKEYA_ASSIGN(MappedGguf gguf, open_gguf(path));
+  TensorStore store;
+  KAKEYA_ASSIGN(store.tensors_, hugging_face_tensors(gguf.file));
+  gguf.mapping.read_ahead();
+  store.mappings_.push_back(std::move(gguf.mapping));
+  store.files_.push_back(path);
+  return store;
+}
+
 Result<TensorStore> TensorStore::open(const std::string& directory) {
+  if (is_gguf_file(directory)) return open_gguf_file(directory);
   const std::string single = directory + "/model.safetensors";
   const std::string index = directory + "/model.safetensors.index.json";
   std::error_code ignored;

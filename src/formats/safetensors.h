@@ -24,7 +24,8 @@ struct TensorView {
   std::string dtype_name;            // as the file spells it
   std::vector<std::uint64_t> shape;  // matrices are [out, in], whatever the file's own order
   // Rows of each head lie as in GGUF files of the llama architecture: rotated pairs side by side (row 2i and
-  // 2i + 1) instead of half a head apart (row i and i + head_dim / 2).
+  // 2i + 1) instead of half a head apart (row i and i + head_dim / 2). llama.cpp's converter moves row
+  // i + j * head_dim / 2 of a head to row 2i + j, for j = 0, 1.
   bool paired_rows = false;
   std::span<const std::byte> bytes;  // inside the mapping; may be unaligned for the element type
 };
@@ -49,6 +50,8 @@ class TensorStore {
   void release(std::span<const std::byte> bytes) const;
 
  private:
+  static Result<TensorStore> open_gguf_file(const std::string& path);
+
   std::vector<base::MappedFile> mappings_;
   std::vector<std::string> files_;
   std::map<std::string, TensorView> tensors_;

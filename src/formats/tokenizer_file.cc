@@ -7,6 +7,8 @@
 
 #include "base/file.h"
 #include "formats/config_reader.h"
+#include "formats/gguf.h"
+#include "formats/gguf_tokenizer.h"
 #include "formats/gzip.h"
 #include "formats/pre_tokenizer.h"
 
@@ -233,6 +235,10 @@ Result<TokenizerFile> parse_tokenizer_file(const std::string& name, const std::s
 }
 
 Result<TokenizerFile> load_tokenizer_file(const std::string& path) {
+  if (is_gguf_file(path)) {
+    KAKEYA_ASSIGN(const MappedGguf gguf, open_gguf(path));
+    return gguf_tokenizer(gguf.file);
+  }
   KAKEYA_ASSIGN(const std::string file, find_tokenizer_json(path));
   KAKEYA_ASSIGN(std::string text, base::read_file(file, kMaxTokenizerBytes));
   if (is_gzip(text)) {

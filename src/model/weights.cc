@@ -45,8 +45,8 @@ Result<const formats::TensorView*> WeightLoader::checked(const std::string& name
         fmt::format("{}: tensor {} is missing, expected shape [{}]", what_, name, fmt::join(shape, ", ")));
   }
   if (view->shape != shape) {
-    return corrupt_data(fmt::format("{}: tensor {}: shape [{}], expected [{}] by config.json", what_, name,
-                                    fmt::join(view->shape, ", "), fmt::join(shape, ", ")));
+    return corrupt_data(fmt::format("{}: tensor {}: shape [{}], expected [{}] by the configuration", what_,
+                                    name, fmt::join(view->shape, ", "), fmt::join(shape, ", ")));
   }
   return view;
 }
@@ -54,6 +54,10 @@ Result<const formats::TensorView*> WeightLoader::checked(const std::string& name
 Result<kernels::Weight> WeightLoader::matrix(const std::string& name, std::size_t out, std::size_t in) {
   KAKEYA_ASSIGN(const formats::TensorView* view, checked(name, {out, in}));
   KAKEYA_ASSIGN(const kernels::WeightType type, weight_type(*view, what_, name));
+  if (view->paired_rows) {
+    return unsupported(fmt::format(
+        "{}: tensor {}: rows in the order of a llama GGUF file, expected Hugging Face's", what_, name));
+  }
   const void* data = view->bytes.data();
   if (reinterpret_cast<std::uintptr_t>(data) % kernels::bytes_per_weight(type) != 0) {
     owned_.push_back(std::make_unique_for_overwrite<std::byte[]>(view->bytes.size()));
