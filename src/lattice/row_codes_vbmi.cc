@@ -1,0 +1,206 @@
+// Packed rows to int8 with AVX-512 VBMI: 16 values of four rows at a time. Intrinsics, because Highway has
+// neither the unaligned bit fields of vpmultishiftqb nor 16-bit high products at full width on this path.
+#include "lattice/row_codes.h"
+
+#if defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own intrinsics
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
+#include <cpuid.h>
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "base/check.h"
+#include "kernels/panel_targets.h"
+
+KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq,f16c")
+namespace kakeya::lattice {
+namespace {
+
+#define KAKEYA_INLINE inline __attribute__((always_inline))
+
+constexpr std::size_t kLoad = 16;  // bytes read from the start of a pair
+
+KAKEYA_INLINE __m512i broadcast(const std::array<std::uint8_t, 16>& bytes) {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data())));
+}
+
+template <Kind kKind>
+class Unpacker {
+ public:
+  explicit Unpacker(const CodePlan& plan)
+      : order_{broadcast(plan.order[0]), broadcast(plan.order[1])},
+        select_{broadcast(plan.select[0]), broadcast(plan.select[1])},
+        mask_(_mm512_set1_epi32(static_cast<int>(plan.format.mask[0] | plan.format.mask[1] << 16))),
+        inverse_(_mm512_set1_epi16(static_cast<short>(plan.inverse))),
+        shift_(_mm512_set1_epi16(static_cast<short>(plan.shift))),
+        high_(_mm512_set1_epi16(static_cast<short>(256 - plan.format.radix))),
+        largest_(_mm512_set1_epi8(static_cast<char>(4 * plan.format.q + 2))),
+        zero_(_mm512_set1_epi8(static_cast<char>(2 * plan.format.q + 2))) {}
+
+  // The same 16 values of four rows: row r's in 128-bit lane r.
+  KAKEYA_INLINE __m512i pair(const std::uint8_t* const (&rows)[4], std::size_t offset,
+                             std::size_t odd) const {
+    __m512i bytes = _mm512_castsi128_si512(load(rows[0] + offset));
+    bytes = _mm512_inserti32x4(bytes, load(rows[1] + offset), 1);
+    bytes = _mm512_inserti32x4(bytes, load(rows[2] + offset), 2);
+    bytes = _mm512_inserti32x4(bytes, load(rows[3] + offset), 3);
+    const __m512i groups = _mm512_shuffle_epi8(bytes, order_[odd]);
+    const __m512i field = _mm512_and_si512(_mm512_multishift_epi64_epi8(select_[odd], groups), mask_);
+    // A field d0 + R d1 becomes the bytes d0, d1.
+    const __m512i quotient = _mm512_srlv_epi16(_mm512_mulhi_epu16(field, inverse_), shift_);
+    const __m512i doubled = restore_parity(_mm512_add_epi16(field, _mm512_mullo_epi16(quotient, high_)));
+    const __m512i clamped = _mm512_min_epu8(_mm512_max_epu8(doubled, _mm512_set1_epi8(2)), largest_);
+    return _mm512_sub_epi8(clamped, zero_);
+  }
+
+ private:
+  static KAKEYA_INLINE __m128i load(const std::uint8_t* p) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  }
+
+  // Digits to twice the digits plus the coset, with the parity that the last digit of a block lost.
+  static KAKEYA_INLINE __m512i restore_parity(__m512i digits) {
+    if constexpr (kKind == Kind::kE8) {
+      const __m512i ones = _mm512_set1_epi8(1);
+      const __m512i parity = _mm512_slli_epi64(_mm512_popcnt_epi64(_mm512_and_si512(digits, ones)), 56);
+      const __m512i coset =
+          _mm512_shuffle_epi8(digits, _mm512_set4_epi32(0x0f0f0f0f, 0x0f0f0f0f, 0x07070707, 0x07070707));
+      // digits ^ (parity & 1), then 2 digits | (coset & 1)
+      digits = _mm512_ternarylogic_epi64(digits, parity, _mm512_set1_epi64(1ll << 56), 0x78);
+      return _mm512_ternarylogic_epi64(_mm512_add_epi8(digits, digits), coset, ones, 0xf8);
+    }
+    const __m512i parity =
+        _mm512_slli_epi32(_mm512_popcnt_epi32(_mm512_and_si512(digits, _mm512_set1_epi32(0x00010101))), 24);
+    const __m512i last = _mm512_and_si512(digits, _mm512_set1_epi32(static_cast<int>(0xff000000u)));
+    digits = _mm512_add_epi8(digits, last);
+    digits = _mm512_ternarylogic_epi32(digits, parity, _mm512_set1_epi32(1 << 24), 0xf8);
+    return _mm512_add_epi8(digits, digits);
+  }
+
+  __m512i order_[2], select_[2];
+  __m512i mask_, inverse_, shift_, high_, largest_, zero_;
+};
+
+// Pointers to rows. The last row of a buffer is read from a copy with room behind it; rows beyond the last
+// stand for that one.
+class RowReader {
+ public:
+  RowReader(const CodePlan& plan, const PackedRows& rows) : rows_(rows) {
+    const std::size_t last = rows.rows - 1;
+    const std::uint8_t* codes = rows.codes + last * rows.stride;
+    const auto room = static_cast<std::size_t>(rows.end - codes);
+    KAKEYA_CHECK(room >= plan.format.code_bytes && rows.stride >= kLoad);
+    last_ = codes;
+    if (room >= plan.format.code_bytes + kLoad) return;
+    std::memcpy(copy_, codes, plan.format.code_bytes);
+    last_ = copy_;
+  }
+  KAKEYA_INLINE const std::uint8_t* row(std::size_t r) const {
+    return r + 1 < rows_.rows ? rows_.codes + r * rows_.stride : last_;
+  }
+
+ private:
+  const PackedRows& rows_;
+  const std::uint8_t* last_ = nullptr;
+  std::uint8_t copy_[kMaxCodeBytes + kLoad] = {};
+};
+
+// Dword t of every lane of the four vectors side by side at out + 64 t, rows in order.
+KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
+  const __m512i a = _mm512_unpacklo_epi32(in[0], in[1]), b = _mm512_unpackhi_epi32(in[0], in[1]);
+  const __m512i c = _mm512_unpacklo_epi32(in[2], in[3]), d = _mm512_unpackhi_epi32(in[2], in[3]);
+  _mm512_store_si512(out, _mm512_unpacklo_epi64(a, c));
+  _mm512_store_si512(out + 64, _mm512_unpackhi_epi64(a, c));
+  _mm512_store_si512(out + 128, _mm512_unpacklo_epi64(b, d));
+  _mm512_store_si512(out + 192, _mm512_unpackhi_epi64(b, d));
+}
+
+template <Kind kKind>
+void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
+  const Unpacker<kKind> unpacker(plan);
+  const RowReader reader(plan, packed);
+  for (std::size_t first = 0; first < packed.rows; first += kKeyRows) {
+    const std::uint8_t* rows[4][4];  // lane l of vector v is row 4 l + v
+    for (std::size_t i = 0; i < kKeyRows; ++i) rows[i % 4][i / 4] = reader.row(first + i);
+    for (std::size_t p = 0; p < plan.format.dim / 16; ++p, out += 16 * kKeyRows) {
+      const std::size_t offset = plan.offset(p), odd = p % 2;
+      const __m512i vectors[4] = {unpacker.pair(rows[0], offset, odd), unpacker.pair(rows[1], offset, odd),
+                                  unpacker.pair(rows[2], offset, odd), unpacker.pair(rows[3], offset, odd)};
+      transpose(vectors, out);
+    }
+  }
+}
+
+template <Kind kKind>
+void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
+  const Unpacker<kKind> unpacker(plan);
+  const RowReader reader(plan, packed);
+  alignas(64) std::uint8_t order[64];  // byte 4 i + r comes from value i of lane r
+  for (std::size_t i = 0; i < 64; ++i) order[i] = static_cast<std::uint8_t>(i % 4 * 16 + i / 4);
+  const __m512i interleave = _mm512_load_si512(order);
+  const std::size_t tiles = plan.format.dim / 16;
+  for (std::size_t first = 0; first < packed.rows; first += 4) {
+    const std::uint8_t* const rows[4] = {reader.row(first), reader.row(first + 1), reader.row(first + 2),
+                                         reader.row(first + 3)};
+    std::int8_t* block = out + first / kValueRows * kValueRows * plan.format.dim + first % kValueRows * 16;
+    for (std::size_t p = 0; p < tiles; ++p) {
+      const __m512i vector = unpacker.pair(rows, plan.offset(p), p % 2);
+      _mm512_store_si512(block + p * 1024, _mm512_permutexvar_epi8(interleave, vector));
+    }
+  }
+}
+
+void keys(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
+  if (plan.format.kind == Kind::kE8) return keys_by<Kind::kE8>(plan, rows, out);
+  keys_by<Kind::kD4>(plan, rows, out);
+}
+void values(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
+  if (plan.format.kind == Kind::kE8) return values_by<Kind::kE8>(plan, rows, out);
+  values_by<Kind::kD4>(plan, rows, out);
+}
+
+void scales(const std::uint32_t* headers, std::size_t n, int q, float* out) {
+  const __m512 range = _mm512_set1_ps(static_cast<float>(q));
+  for (std::size_t i = 0; i < n; i += 16) {
+    const __m512i header = _mm512_loadu_si512(headers + i);
+    const __m512i magnitude = _mm512_and_si512(header, _mm512_set1_epi32(0x7fff7fff));
+    const __m512 norm = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(magnitude));
+    const __m512 peak = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(magnitude, 16)));
+    const __m512 scale = _mm512_mul_ps(_mm512_div_ps(_mm512_mul_ps(norm, peak), range), _mm512_set1_ps(0.5f));
+    const __m512i sign = _mm512_and_si512(header, _mm512_set1_epi32(static_cast<int>(0x80000000u)));
+    _mm512_storeu_ps(out + i, _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(scale), sign)));
+  }
+}
+
+}  // namespace
+}  // namespace kakeya::lattice
+KAKEYA_END_TARGET
+
+namespace kakeya::lattice {
+namespace {
+
+bool has_vbmi() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+  constexpr unsigned kVbmi = 1u << 1, kPopcount = 1u << 14;  // ecx
+  return (ecx & kVbmi) != 0 && (ecx & kPopcount) != 0;
+}
+
+}  // namespace
+
+// Asked for only beside a kernel table of AVX-512, whose registers the system then saves.
+const RowCodes* vbmi_row_codes() {
+  static constexpr RowCodes kTable = {.name = "vbmi", .keys = keys, .values = values, .scales = scales};
+  static const bool found = has_vbmi();
+  return found ? &kTable : nullptr;
+}
+
+}  // namespace kakeya::lattice
+#else
+namespace kakeya::lattice {
+const RowCodes* vbmi_row_codes() { return nullptr; }
+}  // namespace kakeya::lattice
+#endif
