@@ -107,6 +107,13 @@ bool reserve_scratch(const AttendJob& job, AttendScratch& scratch) {
   grow(scratch.segment, partial_floats(job));
   grow(scratch.total, partial_floats(job));
   grow(scratch.seen, job.chunk_rows);
+  if (job.products == nullptr) return grew;
+  grow(scratch.scales, kSegmentTokens);
+  grow(scratch.query_codes, 2 * job.chunk_rows * job.dim);
+  grow(scratch.query_steps, job.chunk_rows);
+  grow(scratch.codes, kSegmentTokens * job.dim);
+  grow(scratch.weight_codes, 2 * job.chunk_rows * kSegmentTokens);
+  grow(scratch.weight_steps, job.chunk_rows);
   return grew;
 }
 
@@ -127,8 +134,10 @@ AttendJob make_job(const kernels::Table& ops, const AttendRequest& request, cons
 }  // namespace
 
 std::size_t AttendScratch::allocated_bytes() const {
-  return sizeof(float) * (queries.capacity() + scores.capacity() + tile.capacity() + scales.capacity() +
-                          segment.capacity() + total.capacity()) +
+  return sizeof(float) *
+             (queries.capacity() + scores.capacity() + tile.capacity() + scales.capacity() +
+              segment.capacity() + total.capacity() + query_steps.capacity() + weight_steps.capacity()) +
+         query_codes.capacity() + codes.capacity() + weight_codes.capacity() +
          sizeof(Visible) * seen.capacity();
 }
 
@@ -140,9 +149,31 @@ Status PackedCache::attend(const kernels::Compute& compute, const AttendRequest&
   KAKEYA_CHECK(request.visible.size() == request.queries.rows);
   const LayerStore& layer = layers_[request.layer];
   for (const Visible& seen : request.visible) KAKEYA_CHECK(empty(seen) || seen.last <= layer.length);
-  if (request.queries.rows == 0) return {};
 
-  const AttendJob job = make_job(*compute.ops, request, layer, shape_);
+  // Fast and exact rows go apart: what a row gets depends on itself alone.
+  for (std::size_t first = 0; first < request.queries.rows;) {
+    const bool fast = is_fast(*compute.ops, layer, request.visible[first]);
+    std::size_t last = first + 1;
+    while (last < request.queries.rows && is_fast(*compute.ops, layer, request.visible[last]) == fast) ++last;
+    const AttendRequest part = {request.layer, request.queries.sub(first, last - first),
+                                request.visible.subspan(first, last - first), request.scale,
+                                request.out.sub(first, last - first)};
+    KAKEYA_TRY(attend_rows(compute, part, first, fast));
+    first = last;
+  }
+  return {};
+}
+
+bool PackedCache::is_fast(const kernels::Table& ops, const LayerStore& layer, Visible seen) const {
+  return !empty(seen) && seen.last - seen.first >= options_.fast_attention_from &&
+         layer.codec->has_codes(ops) && kernels::find_code_products(ops.name) != nullptr;
+}
+
+Status PackedCache::attend_rows(const kernels::Compute& compute, const AttendRequest& request,
+                                std::size_t first_row, bool fast) {
+  const LayerStore& layer = layers_[request.layer];
+  AttendJob job = make_job(*compute.ops, request, layer, shape_);
+  if (fast) job.products = kernels::find_code_products(compute.ops->name);
   const auto threads = static_cast<std::size_t>(compute.pool->threads());
   bool grew = scratch_.size() < threads;
   if (grew) scratch_.resize(threads);
@@ -159,7 +190,7 @@ Status PackedCache::attend(const kernels::Compute& compute, const AttendRequest&
       spread ? attend_spread(compute, job, scratch_, partials_) : attend_whole(compute, job, scratch_);
   if (bad_row != kNone) {
     return Error{ErrorCode::kNumeric, "KV cache, attention in layer " + std::to_string(request.layer) +
-                                          ": a score of query row " + std::to_string(bad_row) +
+                                          ": a score of query row " + std::to_string(first_row + bad_row) +
                                           " is not a finite number"};
   }
   return {};

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "kernels/code_products.h"
 #include "kv/packed_cache.h"
 
 namespace kakeya::kv {
@@ -17,11 +18,12 @@ struct AttendJob {
   const LayerStore& layer;
   std::size_t dim;
   std::size_t kv_heads;
-  std::size_t group;           // query heads per KV head
-  std::size_t rows_per_chunk;  // of the request
-  std::size_t chunk_rows;      // query rows of a full chunk: rows_per_chunk * group
-  std::size_t tasks;           // KV heads x chunks of rows
-  std::size_t segments;        // up to the last position that any row sees
+  std::size_t group;                                // query heads per KV head
+  std::size_t rows_per_chunk;                       // of the request
+  std::size_t chunk_rows;                           // query rows of a full chunk: rows_per_chunk * group
+  std::size_t tasks;                                // KV heads x chunks of rows
+  std::size_t segments;                             // up to the last position that any row sees
+  const kernels::CodeProducts* products = nullptr;  // fast attention: all rows on int8 codes
 };
 
 // One KV head and one chunk of query rows: row i of the chunk is query head i % group of request row
@@ -56,6 +58,15 @@ void load_queries(const AttendJob& job, const AttendTask& task, AttendScratch& s
 // kNone.
 std::size_t attend_segment(const AttendJob& job, const AttendTask& task, std::size_t segment,
                            const Partial& part, AttendScratch& scratch);
+// The two ways to sum a segment, attend_segment.cc and attend_codes.cc. load_query_codes rounds
+// scratch.queries.
+void load_query_codes(const AttendJob& job, const AttendTask& task, AttendScratch& scratch);
+std::size_t attend_codes(const AttendJob& job, const AttendTask& task, Visible range, const Partial& part,
+                         AttendScratch& scratch);
+// Scores of the positions of `range` -> exp(score - largest) per row over what the row sees. Returns the
+// first query row without a finite largest score, or kNone.
+std::size_t weigh_segment(const AttendJob& job, const AttendTask& task, Visible range, const Partial& part,
+                          AttendScratch& scratch);
 // total = total merged with the next segment, row by row.
 void merge(const AttendJob& job, const AttendTask& task, const Partial& total, const Partial& next);
 // Normalises, rotates back and writes the task's output rows.

@@ -51,26 +51,6 @@ void score_segment(const AttendJob& job, const AttendTask& task, Visible range, 
   });
 }
 
-// Scores -> exp(score - largest) per row over what the row sees. Returns the first row without a finite
-// largest score, or kNone.
-std::size_t weigh_segment(const AttendJob& job, const AttendTask& task, Visible range, const Partial& part,
-                          AttendScratch& scratch) {
-  const std::size_t base = floor_to(range.first, kSegmentTokens);
-  for (std::size_t i = 0; i < task.query_rows; ++i) {
-    const Visible seen = intersect(job.request.visible[task.first_row + i / job.group], range);
-    scratch.seen[i] = seen;
-    part.weight[i] = 0.0f;
-    part.largest[i] = 0.0f;
-    if (empty(seen)) continue;
-    float* scores = scratch.scores.data() + i * kSegmentTokens + (seen.first - base);
-    const float largest = job.ops.row_max(scores, seen.last - seen.first);
-    if (!std::isfinite(largest)) return i;
-    part.largest[i] = largest;
-    part.weight[i] = job.ops.exp_sum(scores, largest, seen.last - seen.first);
-  }
-  return kNone;
-}
-
 // part.sums[i] = sum over the positions row i sees of weight * value.
 void sum_segment(const AttendJob& job, const AttendTask& task, Visible range, const Partial& part,
                  AttendScratch& scratch) {
@@ -104,6 +84,24 @@ void sum_segment(const AttendJob& job, const AttendTask& task, Visible range, co
 
 }  // namespace
 
+std::size_t weigh_segment(const AttendJob& job, const AttendTask& task, Visible range, const Partial& part,
+                          AttendScratch& scratch) {
+  const std::size_t base = floor_to(range.first, kSegmentTokens);
+  for (std::size_t i = 0; i < task.query_rows; ++i) {
+    const Visible seen = intersect(job.request.visible[task.first_row + i / job.group], range);
+    scratch.seen[i] = seen;
+    part.weight[i] = 0.0f;
+    part.largest[i] = 0.0f;
+    if (empty(seen)) continue;
+    float* scores = scratch.scores.data() + i * kSegmentTokens + (seen.first - base);
+    const float largest = job.ops.row_max(scores, seen.last - seen.first);
+    if (!std::isfinite(largest)) return i;
+    part.largest[i] = largest;
+    part.weight[i] = job.ops.exp_sum(scores, largest, seen.last - seen.first);
+  }
+  return kNone;
+}
+
 void load_queries(const AttendJob& job, const AttendTask& task, AttendScratch& scratch) {
   for (std::size_t i = 0; i < task.query_rows; ++i) {
     float* query = scratch.queries.data() + i * job.dim;
@@ -112,11 +110,16 @@ void load_queries(const AttendJob& job, const AttendTask& task, AttendScratch& s
     std::copy_n(source, job.dim, query);
     if (job.layer.codec->rotated()) job.ops.hadamard(query, job.dim);
   }
+  if (job.products != nullptr) load_query_codes(job, task, scratch);
 }
 
 std::size_t attend_segment(const AttendJob& job, const AttendTask& task, std::size_t segment,
                            const Partial& part, AttendScratch& scratch) {
   const Visible range = intersect(task.range, segment_range(segment));
+  if (job.products != nullptr) {
+    const std::size_t bad = attend_codes(job, task, range, part, scratch);
+    return bad == kNone ? kNone : task.first_row + bad / job.group;
+  }
   score_segment(job, task, range, scratch);
   const std::size_t bad = weigh_segment(job, task, range, part, scratch);
   if (bad != kNone) return task.first_row + bad / job.group;

@@ -1,6 +1,7 @@
 // The registry of KV channels.
 #include "kv/channel.h"
 
+#include "base/check.h"
 #include "kv/codecs.h"
 #include "kv/lattice_codec.h"
 
@@ -13,6 +14,11 @@ Status RowCodec::encode_rows(const kernels::Table& ops, Rows<const float> x, std
     KAKEYA_TRY(encode(ops, x.row(r), rows + r * row_bytes(), side));
   }
   return {};
+}
+
+void RowCodec::unpack_codes(const kernels::Table&, bool, const std::byte*, std::size_t, const std::byte*,
+                            std::span<const std::byte>, std::int8_t*, float*) const {
+  KAKEYA_CHECK(!"a codec without codes");
 }
 
 std::span<const ChannelFamily> channel_families() {

@@ -4,6 +4,7 @@
 #include <kakeya/result.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -45,6 +46,17 @@ class RowCodec {
   // Unpacks rows [0, n) that lie row_bytes() apart: tile [n, dim] and scale [n], in the codec's domain.
   virtual void unpack(const kernels::Table& ops, const std::byte* rows, std::size_t n,
                       std::span<const std::byte> side, Rows<float> tile, float* scales) const = 0;
+
+  // Rows as int8 codes for attention in integers, in the layouts of keys and values of lattice/row_codes.h.
+  virtual bool has_codes(const kernels::Table& ops) const {
+    (void)ops;
+    return false;
+  }
+  // Row i of `rows` is scales[i] * (codes * H) for i in [0, n), 1 <= n <= 64; scales [64] are 0 beyond. `out`
+  // [64, dim] holds any codes there. Nothing at or after `end` is read.
+  virtual void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
+                            const std::byte* end, std::span<const std::byte> side, std::int8_t* out,
+                            float* scales) const;
 
   // The row as a reader without shortcuts sees it, in the original domain (the oracle of attention tests).
   virtual void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,

@@ -9,11 +9,13 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <system_error>
 #include <vector>
 
 #include "base/check.h"
 #include "base/half.h"
+#include "lattice/row_codes.h"
 #include "lattice/row_format.h"
 #include "lattice/row_kernels.h"
 
@@ -71,8 +73,9 @@ class LatticeCodec final : public RowCodec {
   explicit LatticeCodec(const RowFormat& format) : format_(format) {
     for (const kernels::Table* table : kernels::available()) {
       if (const RowKernels* found = lattice::find_row_kernels(table->base))
-        variants_.push_back({table, found});
+        variants_.push_back({table, found, codes_of(*table)});
     }
+    if (format_.q <= lattice::kMaxCodeRange) plan_.emplace(format_);
   }
 
   std::size_t dim() const override { return format_.dim; }
@@ -89,6 +92,10 @@ class LatticeCodec final : public RowCodec {
                      std::size_t* failed) const override;
   void unpack(const kernels::Table& ops, const std::byte* rows, std::size_t n,
               std::span<const std::byte> side, Rows<float> tile, float* scales) const override;
+  bool has_codes(const kernels::Table& ops) const override { return row_codes(ops) != nullptr; }
+  void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
+                    const std::byte* end, std::span<const std::byte> side, std::int8_t* out,
+                    float* scales) const override;
   void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,
               std::span<float> out) const override;
   std::size_t side_bytes(const std::byte* row) const override {
@@ -97,10 +104,19 @@ class LatticeCodec final : public RowCodec {
 
  private:
   const RowKernels& row_kernels(const kernels::Table& ops) const {
-    for (const auto& [table, found] : variants_) {
-      if (table == &ops) return *found;
+    for (const Variant& variant : variants_) {
+      if (variant.table == &ops) return *variant.row_kernels;
     }
     return lattice::scalar_row_kernels();
+  }
+  const lattice::RowCodes* codes_of(const kernels::Table& table) const {
+    return format_.q <= lattice::kMaxCodeRange ? lattice::find_row_codes(table.name) : nullptr;
+  }
+  const lattice::RowCodes* row_codes(const kernels::Table& ops) const {
+    for (const Variant& variant : variants_) {
+      if (variant.table == &ops) return variant.row_codes;
+    }
+    return nullptr;
   }
   std::size_t wide_bytes() const { return format_.dim * sizeof(std::int16_t); }
   void encode_rare(const float* y, float step, Header header, std::byte* row, SideRows& side) const;
@@ -109,8 +125,10 @@ class LatticeCodec final : public RowCodec {
   struct Variant {
     const kernels::Table* table;
     const RowKernels* row_kernels;
+    const lattice::RowCodes* row_codes;  // null: none
   };
   RowFormat format_;
+  std::optional<lattice::CodePlan> plan_;  // of ranges that have codes
   std::vector<Variant> variants_;
 };
 
@@ -224,6 +242,35 @@ void LatticeCodec::unpack(const kernels::Table& ops, const std::byte* rows, std:
     for (std::size_t i = 0; any_wide && i < count; ++i) {
       const std::byte* row = run + i * stride;
       if (load_header(row).wide()) unpack_wide(row, side, out.row(i).data());
+    }
+  }
+}
+
+void LatticeCodec::unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
+                                const std::byte* end, std::span<const std::byte> side, std::int8_t* out,
+                                float* scales) const {
+  const lattice::RowCodes* codes = row_codes(ops);
+  KAKEYA_CHECK(codes != nullptr && n >= 1 && n <= kRun);
+  const std::size_t stride = row_bytes();
+  std::array<std::uint32_t, kRun> headers{};
+  bool any_wide = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    const Header header = load_header(rows + i * stride);
+    headers[i] = header.norm | std::uint32_t{header.peak} << 16;
+    any_wide |= header.wide();
+  }
+  codes->scales(headers.data(), kRun, format_.q, scales);
+  const lattice::PackedRows packed = {reinterpret_cast<const std::uint8_t*>(rows + kHeaderBytes), stride, n,
+                                      reinterpret_cast<const std::uint8_t*>(end)};
+  (values ? codes->values : codes->keys)(*plan_, packed, out);
+  for (std::size_t i = 0; any_wide && i < n; ++i) {
+    if (!load_header(rows + i * stride).wide()) continue;
+    std::array<float, lattice::kMaxDim> row;
+    unpack_wide(rows + i * stride, side, row.data());
+    for (std::size_t d = 0; d < format_.dim; ++d) {
+      const std::size_t at =
+          values ? lattice::value_index(format_.dim, i, d) : lattice::key_index(format_.dim, i, d);
+      out[at] = static_cast<std::int8_t>(2.0f * row[d]);
     }
   }
 }

@@ -45,6 +45,7 @@ struct LineAllocator {
   bool operator==(const LineAllocator&) const { return true; }
 };
 using AlignedFloats = std::vector<float, LineAllocator<float>>;
+using AlignedCodes = std::vector<std::int8_t, LineAllocator<std::int8_t>>;
 
 // Softmax-weighted sums over some positions, not yet normalised; views into someone's buffer.
 struct Partial {
@@ -58,10 +59,16 @@ struct AttendScratch {
   AlignedFloats queries;      // [chunk, head_dim], rotated
   AlignedFloats scores;       // [chunk, kSegmentTokens]
   AlignedFloats tile;         // [kRunTokens, head_dim]
-  AlignedFloats scales;       // [kRunTokens]
+  AlignedFloats scales;       // [kRunTokens], fast attention [kSegmentTokens]
   AlignedFloats segment;      // a Partial: [chunk, head_dim + 2]
   AlignedFloats total;        // a Partial: [chunk, head_dim + 2]
   std::vector<Visible> seen;  // [chunk] what each row sees of the segment at hand
+  // Fast attention alone.
+  AlignedCodes query_codes;    // [chunk, head_dim] as kernels::PairRows
+  AlignedFloats query_steps;   // [chunk]
+  AlignedCodes codes;          // [kSegmentTokens, head_dim]
+  AlignedCodes weight_codes;   // [chunk, kSegmentTokens] as kernels::PairRows
+  AlignedFloats weight_steps;  // [chunk]
 
   std::size_t allocated_bytes() const;
 };
@@ -93,6 +100,9 @@ class PackedCache final : public Cache {
  private:
   Status encode_head(const kernels::Table& ops, const LayerStore& layer, RowStore& store,
                      Rows<const float> rows, std::size_t head);
+  bool is_fast(const kernels::Table& ops, const LayerStore& layer, Visible seen) const;
+  Status attend_rows(const kernels::Compute& compute, const AttendRequest& request, std::size_t first_row,
+                     bool fast);
   void drop_rows(std::size_t length);
   void note_peak();
 

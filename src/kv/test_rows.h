@@ -55,8 +55,9 @@ inline std::vector<float> cache_rows(std::size_t rows, std::size_t heads, std::s
 }
 
 inline std::unique_ptr<PackedCache> make_cache(const KvShape& shape, const std::string& channel,
-                                               std::size_t max_tokens, int boundary = 0) {
-  auto cache = Cache::create(shape, {*parse_channel(channel), boundary, max_tokens});
+                                               std::size_t max_tokens, int boundary = 0,
+                                               std::size_t fast_from = CacheOptions{}.fast_attention_from) {
+  auto cache = Cache::create(shape, {*parse_channel(channel), boundary, max_tokens, fast_from});
   EXPECT_TRUE(cache.ok()) << cache.error().message;
   return std::unique_ptr<PackedCache>(static_cast<PackedCache*>(cache->release()));
 }

@@ -1,0 +1,88 @@
+// Products of codes in plain C++, the oracle, and the variants by name.
+#include "kernels/code_products.h"
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/code_products_ops.h"
+#include "kernels/panel_cpu.h"
+
+namespace kakeya::kernels {
+namespace {
+
+void round_pair(const float* x, const float* factors, const PairRows& out, std::size_t row) {
+  std::int8_t* high = out.high(row);
+  std::int8_t* low = out.low(row);
+  float largest = 0;
+  for (std::size_t i = 0; i < out.cols; ++i) {
+    const float value = std::fabs(factors != nullptr ? x[i] * factors[i] : x[i]);
+    if (!(value <= largest) && !std::isnan(largest)) largest = value;  // NaN stays
+  }
+  constexpr auto kTop = static_cast<float>(PairRows::kLargest);
+  const bool usable = std::isfinite(largest) && largest >= kTiniestPair;
+  const float inverse = usable ? kTop / largest : 0.0f;
+  out.steps[row] = usable                   ? largest / kTop
+                   : largest < kTiniestPair ? 0.0f
+                                            : std::numeric_limits<float>::quiet_NaN();
+  for (std::size_t i = 0; i < out.cols; ++i) {
+    const float value = factors != nullptr ? x[i] * factors[i] : x[i];
+    const int code = usable ? static_cast<int>(std::nearbyint(value * inverse)) : 0;
+    high[i] = static_cast<std::int8_t>((code + 64) >> 7);
+    low[i] = static_cast<std::int8_t>(code - high[i] * 128);
+  }
+}
+
+void scores(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+            Rows<float> out) {
+  const std::size_t dim = queries.cols;
+  for (std::size_t r = 0; r < queries.rows; ++r) {
+    for (std::size_t j = 0; j < n; ++j) {
+      const std::int8_t* key = keys + j / 16 * 16 * dim + j % 16 * 4;
+      std::int32_t high = 0, low = 0;
+      for (std::size_t i = 0; i < dim; ++i) {
+        const int code = key[i / 4 * 64 + i % 4];
+        high += queries.high(r)[i] * code;
+        low += queries.low(r)[i] * code;
+      }
+      out.row(r)[j] = static_cast<float>(128 * high + low) * scales[j] * queries.steps[r];
+    }
+  }
+}
+
+void sums(const PairRows& weights, const std::int8_t* values, Rows<float> y) {
+  for (std::size_t r = 0; r < weights.rows; ++r) {
+    for (std::size_t i = 0; i < y.cols; ++i) {
+      std::int32_t high = 0, low = 0;
+      for (std::size_t j = 0; j < weights.cols; ++j) {
+        const std::size_t tile = j / 64 * (y.cols / 16) + i / 16;
+        const int code = values[(tile * 16 + j % 64 / 4) * 64 + i % 16 * 4 + j % 4];
+        high += weights.high(r)[j] * code;
+        low += weights.low(r)[j] * code;
+      }
+      y.row(r)[i] = static_cast<float>(128 * high + low) * weights.steps[r];
+    }
+  }
+}
+
+}  // namespace
+
+const CodeProducts& scalar_code_products() {
+  static constexpr CodeProducts kTable = {
+      .name = "scalar", .round = round_pair, .scores = scores, .sums = sums};
+  return kTable;
+}
+
+const CodeProducts* find_code_products(std::string_view name) {
+#if defined(__x86_64__)
+  static constexpr CodeProducts kVnni = {
+      .name = "avx512_vnni", .round = round_pair_avx512, .scores = code_scores_vnni, .sums = code_sums_vnni};
+  if (name == kVnni.name && has_avx512_vnni()) return &kVnni;
+  static constexpr CodeProducts kAmx = {
+      .name = "amx", .round = round_pair_avx512, .scores = code_scores_amx, .sums = code_sums_amx};
+  if (name == kAmx.name && has_amx_int8()) return &kAmx;
+#endif
+  (void)name;
+  return nullptr;
+}
+
+}  // namespace kakeya::kernels

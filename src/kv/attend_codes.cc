@@ -1,0 +1,85 @@
+// Fast attention of one chunk of query rows over one segment: queries and weights rounded to two bytes,
+// cached rows unpacked to int8, all products exact integer sums. What is rounded, and where, depends on the
+// row and the absolute segment alone (equations: docs/formats/kv-pages.md).
+#include <algorithm>
+
+#include "kv/attend_job.h"
+
+namespace kakeya::kv {
+namespace {
+
+// Keys are unpacked and multiplied this many at a time, so that they stay in the first-level cache.
+constexpr std::size_t kKeyRun = 256;
+static_assert(kSegmentTokens <= kernels::kMostProducts && kSegmentTokens % kKeyRun == 0 &&
+              kKeyRun % kPageTokens == 0);
+
+// Rows of `range`, which begins with a page, into scratch.codes and scratch.scales.
+void unpack_pages(const AttendJob& job, const AttendTask& task, bool values, Visible range,
+                  AttendScratch& scratch) {
+  const RowStore& store = values ? job.layer.v : job.layer.k;
+  std::int8_t* codes = scratch.codes.data();
+  float* scales = scratch.scales.data();
+  for (std::size_t first = range.first; first < range.last; first += kPageTokens) {
+    const std::size_t n = std::min(kPageTokens, range.last - first);
+    const std::byte* rows = store.pages.row(task.kv_head, first);
+    job.layer.codec->unpack_codes(job.ops, values, rows, n, rows + kPageTokens * job.layer.codec->row_bytes(),
+                                  store.side[task.kv_head], codes, scales);
+    codes += kPageTokens * job.dim;
+    scales += kPageTokens;
+  }
+}
+
+std::size_t ceil_to(std::size_t value, std::size_t step) { return (value + step - 1) / step * step; }
+
+kernels::PairRows query_rows(const AttendJob& job, const AttendTask& task, AttendScratch& scratch) {
+  return {task.query_rows, job.dim, scratch.query_codes.data(), scratch.query_steps.data()};
+}
+
+// The task's weights, times the scales of the values, over positions [0, n) of the segment; 0 where a row
+// does not see.
+kernels::PairRows round_weights(const AttendJob& job, const AttendTask& task, std::size_t base, std::size_t n,
+                                AttendScratch& scratch) {
+  const kernels::PairRows weights = {task.query_rows, n, scratch.weight_codes.data(),
+                                     scratch.weight_steps.data()};
+  for (std::size_t i = 0; i < task.query_rows; ++i) {
+    float* row = scratch.scores.data() + i * kSegmentTokens;
+    const Visible seen = scratch.seen[i];
+    const std::size_t first = empty(seen) ? n : seen.first - base, last = empty(seen) ? n : seen.last - base;
+    std::fill(row, row + first, 0.0f);
+    std::fill(row + last, row + n, 0.0f);
+    job.products->round(row, scratch.scales.data(), weights, i);
+  }
+  return weights;
+}
+
+}  // namespace
+
+void load_query_codes(const AttendJob& job, const AttendTask& task, AttendScratch& scratch) {
+  const kernels::PairRows queries = query_rows(job, task, scratch);
+  for (std::size_t i = 0; i < task.query_rows; ++i) {
+    job.products->round(scratch.queries.data() + i * job.dim, nullptr, queries, i);
+    queries.steps[i] *= job.request.scale;
+  }
+}
+
+std::size_t attend_codes(const AttendJob& job, const AttendTask& task, Visible range, const Partial& part,
+                         AttendScratch& scratch) {
+  const std::size_t base = range.first / kSegmentTokens * kSegmentTokens;
+  const kernels::PairRows queries = query_rows(job, task, scratch);
+  for (std::size_t first = range.first / kKeyRun * kKeyRun; first < range.last; first += kKeyRun) {
+    const Visible run = {first, std::min(range.last, first + kKeyRun)};
+    const std::size_t n = ceil_to(run.last - first, 16);
+    unpack_pages(job, task, false, run, scratch);
+    job.products->scores(queries, scratch.codes.data(), n, scratch.scales.data(),
+                         {scratch.scores.data() + (first - base), task.query_rows, n, kSegmentTokens});
+  }
+  const std::size_t bad = weigh_segment(job, task, range, part, scratch);
+  if (bad != kNone) return bad;
+  const std::size_t n = ceil_to(range.last - base, kPageTokens);
+  unpack_pages(job, task, true, {base, range.last}, scratch);
+  const kernels::PairRows weights = round_weights(job, task, base, n, scratch);
+  job.products->sums(weights, scratch.codes.data(), part.sums.sub(0, task.query_rows));
+  return kNone;
+}
+
+}  // namespace kakeya::kv
