@@ -161,12 +161,21 @@ void round_pair_avx512(const float* x, const float* factors, const PairRows& out
     return;
   }
   const __m512 inverse = _mm512_set1_ps(kTop / largest);
-  for (std::size_t i = 0; i < out.cols; i += 16) {
-    const __m512i code = _mm512_cvtps_epi32(_mm512_mul_ps(value(i), inverse));
-    const __m512i top = _mm512_srai_epi32(_mm512_add_epi32(code, _mm512_set1_epi32(64)), 7);
-    const __m512i rest = _mm512_sub_epi32(code, _mm512_slli_epi32(top, 7));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(high + i), _mm512_cvtepi32_epi8(top));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(low + i), _mm512_cvtepi32_epi8(rest));
+  // Packing works within 128-bit lanes: this puts its 4-byte pieces back in order.
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i half = _mm512_set1_epi16(64), rest = _mm512_set1_epi16(127);
+  const auto code = [&](std::size_t i) __attribute__((always_inline)) {
+    return _mm512_cvtps_epi32(_mm512_mul_ps(value(i), inverse));
+  };
+  for (std::size_t i = 0; i < out.cols; i += 64) {
+    // 16-bit numbers code + 64 = 128 high + (low + 64).
+    const __m512i a = _mm512_add_epi16(_mm512_packs_epi32(code(i), code(i + 16)), half);
+    const __m512i b = _mm512_add_epi16(_mm512_packs_epi32(code(i + 32), code(i + 48)), half);
+    const __m512i top = _mm512_packs_epi16(_mm512_srai_epi16(a, 7), _mm512_srai_epi16(b, 7));
+    const __m512i bottom = _mm512_sub_epi8(
+        _mm512_packus_epi16(_mm512_and_si512(a, rest), _mm512_and_si512(b, rest)), _mm512_set1_epi8(64));
+    _mm512_storeu_si512(high + i, _mm512_permutexvar_epi32(order, top));
+    _mm512_storeu_si512(low + i, _mm512_permutexvar_epi32(order, bottom));
   }
 }
 

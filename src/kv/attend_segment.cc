@@ -82,6 +82,17 @@ void sum_segment(const AttendJob& job, const AttendTask& task, Visible range, co
   });
 }
 
+// sums = sums * keep + next * add. Steps of a fixed size, so that the compiler takes several values at a
+// time.
+void add_scaled(float* __restrict sums, float keep, const float* __restrict next, float add, std::size_t n) {
+  constexpr std::size_t kStep = 16;
+  std::size_t d = 0;
+  for (; d + kStep <= n; d += kStep) {
+    for (std::size_t i = d; i < d + kStep; ++i) sums[i] = sums[i] * keep + next[i] * add;
+  }
+  for (; d < n; ++d) sums[d] = sums[d] * keep + next[d] * add;
+}
+
 }  // namespace
 
 std::size_t weigh_segment(const AttendJob& job, const AttendTask& task, Visible range, const Partial& part,
@@ -141,7 +152,7 @@ void merge(const AttendJob& job, const AttendTask& task, const Partial& total, c
     const float largest = std::max(total.largest[i], next.largest[i]);
     const float keep = std::exp(total.largest[i] - largest);
     const float add = std::exp(next.largest[i] - largest);
-    for (std::size_t d = 0; d < job.dim; ++d) sums[d] = sums[d] * keep + next_sums[d] * add;
+    add_scaled(sums, keep, next_sums, add, job.dim);
     total.largest[i] = largest;
     total.weight[i] = total.weight[i] * keep + next.weight[i] * add;
   }
