@@ -74,7 +74,8 @@ int run(Flags flags, const Context& context) {
 }
 
 void add_model_flags(CLI::App* c, RunOptions& o) {
-  c->add_option("--target", o.target, "directory in Hugging Face layout, or 'tiny', the embedded pair")
+  c->add_option("--target", o.target,
+                "directory in Hugging Face layout, GGUF file, or 'tiny', the embedded pair")
       ->capture_default_str();
   c->add_option("--draft", o.draft, "DFlash draft of that target: a directory, or 'tiny'")
       ->capture_default_str();

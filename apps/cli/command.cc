@@ -81,7 +81,8 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
 
 void add_engine_flags(CLI::App* command, EngineFlags& flags) {
   command
-      ->add_option("--target", flags.target, "directory in Hugging Face layout, or 'tiny', the embedded pair")
+      ->add_option("--target", flags.target,
+                   "directory in Hugging Face layout, GGUF file, or 'tiny', the embedded pair")
       ->capture_default_str();
   command->add_option("--draft", flags.draft,
                       "DFlash draft: a directory, or 'tiny'; without it, plain decoding");

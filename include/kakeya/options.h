@@ -27,7 +27,7 @@ enum class AcceptRule {
 };
 
 struct EngineOptions {
-  std::string target = "tiny";  // directory in Hugging Face layout, or "tiny", the embedded pair
+  std::string target = "tiny";  // directory in Hugging Face layout, GGUF file, or "tiny"
   std::string draft;            // directory or "tiny"; empty = no drafter
   int threads = 0;              // 0 = every core this process may use
   std::string isa;              // CPU variant by name; empty = the best one

@@ -136,7 +136,8 @@ class EngineImpl final : public Engine {
 
  private:
   Error no_tokenizer() const {
-    return not_found(fmt::format("{}: no tokenizer; this model runs on ids only", state_->target_info.path));
+    return not_found(fmt::format("{}: no tokenizer.json and no GGUF tokenizer; this model runs on ids only",
+                                 state_->target_info.path));
   }
 
   std::shared_ptr<EngineState> state_;

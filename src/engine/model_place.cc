@@ -68,10 +68,8 @@ Result<ModelPlace> find_model(const std::string& name, Role role, const std::str
                                      role_name, directory.string(), files.size(), files[0], files[1]));
     }
   }
-  return not_found(
-      fmt::format("{} model: {} has neither config.json nor a GGUF file, and no {} directory "
-                  "with one",
-                  role_name, name, role_name));
+  return not_found(fmt::format("{} model: {} has no config.json, no GGUF file and no {} directory with one",
+                               role_name, name, role_name));
 }
 
 }  // namespace kakeya::engine

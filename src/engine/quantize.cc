@@ -14,6 +14,7 @@
 #include "engine/model_place.h"
 #include "engine/quantize_metadata.h"
 #include "engine/quantize_plan.h"
+#include "formats/gguf.h"
 #include "kernels/blocks.h"
 
 namespace kakeya {
@@ -164,6 +165,9 @@ Result<QuantizeResult> quantize(const QuantizeOptions& options, const QuantizeSi
   KAKEYA_TRY(check_options(options));
   const engine::QuantizeMix& mix = *engine::find_mix(options.type);
   KAKEYA_ASSIGN(const engine::ModelPlace place, engine::find_model(options.in, engine::Role::kTarget, ""));
+  if (formats::is_gguf_file(place.directory)) {
+    return unsupported(place.directory + ": a GGUF file, expected a directory in Hugging Face layout");
+  }
   KAKEYA_ASSIGN(const formats::ModelConfig config, formats::load_model_config(place.directory));
   if (config.affine) {
     return unsupported(place.directory + ": weights are quantised already, expected bf16, f16 or f32");
