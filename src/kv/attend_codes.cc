@@ -22,8 +22,10 @@ void unpack_pages(const AttendJob& job, const AttendTask& task, bool values, Vis
   for (std::size_t first = range.first; first < range.last; first += kPageTokens) {
     const std::size_t n = std::min(kPageTokens, range.last - first);
     const std::byte* rows = store.pages.row(task.kv_head, first);
+    const std::size_t after = first + kPageTokens;  // of this call or of the next segment
+    const std::byte* next = after < job.layer.length ? store.pages.row(task.kv_head, after) : nullptr;
     job.layer.codec->unpack_codes(job.ops, values, rows, n, rows + kPageTokens * job.layer.codec->row_bytes(),
-                                  store.side[task.kv_head], codes, scales);
+                                  next, store.side[task.kv_head], codes, scales);
     codes += kPageTokens * job.dim;
     scales += kPageTokens;
   }

@@ -17,7 +17,7 @@ Status RowCodec::encode_rows(const kernels::Table& ops, Rows<const float> x, std
 }
 
 void RowCodec::unpack_codes(const kernels::Table&, bool, const std::byte*, std::size_t, const std::byte*,
-                            std::span<const std::byte>, std::int8_t*, float*) const {
+                            const std::byte*, std::span<const std::byte>, std::int8_t*, float*) const {
   KAKEYA_CHECK(!"a codec without codes");
 }
 

@@ -53,10 +53,11 @@ class RowCodec {
     return false;
   }
   // Row i of `rows` is scales[i] * (codes * H) for i in [0, n), 1 <= n <= 64; scales [64] are 0 beyond. `out`
-  // [64, dim] holds any codes there. Nothing at or after `end` is read.
+  // [64, dim] holds any codes there. Nothing at or after `end` is read. The rows at `next`, which may be
+  // null, will be asked for next.
   virtual void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
-                            const std::byte* end, std::span<const std::byte> side, std::int8_t* out,
-                            float* scales) const;
+                            const std::byte* end, const std::byte* next, std::span<const std::byte> side,
+                            std::int8_t* out, float* scales) const;
 
   // The row as a reader without shortcuts sees it, in the original domain (the oracle of attention tests).
   virtual void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,

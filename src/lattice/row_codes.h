@@ -51,6 +51,7 @@ struct PackedRows {
   std::size_t stride = 0;
   std::size_t rows = 0;  // at least 1
   const std::uint8_t* end = nullptr;
+  const std::uint8_t* next = nullptr;  // as many rows that are wanted next, asked into the cache; or null
 };
 
 struct RowCodes {

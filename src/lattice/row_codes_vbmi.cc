@@ -118,15 +118,28 @@ KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
   _mm512_store_si512(out + 192, _mm512_unpackhi_epi64(b, d));
 }
 
+// Asks for `bytes` bytes of the rows wanted next. They lie in another page of memory, where the hardware does
+// not look ahead.
+KAKEYA_INLINE void ask_for(const std::uint8_t* next, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; i += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(next + i), _MM_HINT_T0);
+}
+
 template <Kind kKind>
 void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   const Unpacker<kKind> unpacker(plan);
   const RowReader reader(plan, packed);
+  const std::size_t ask = kKeyRows * packed.stride / (plan.format.dim / 16);
+  const std::uint8_t* next = packed.next;
   for (std::size_t first = 0; first < packed.rows; first += kKeyRows) {
     const std::uint8_t* rows[4][4];  // lane l of vector v is row 4 l + v
     for (std::size_t i = 0; i < kKeyRows; ++i) rows[i % 4][i / 4] = reader.row(first + i);
     for (std::size_t p = 0; p < plan.format.dim / 16; ++p, out += 16 * kKeyRows) {
       const std::size_t offset = plan.offset(p), odd = p % 2;
+      if (next != nullptr) {
+        ask_for(next, ask);
+        next += ask;
+      }
       const __m512i vectors[4] = {unpacker.pair(rows[0], offset, odd), unpacker.pair(rows[1], offset, odd),
                                   unpacker.pair(rows[2], offset, odd), unpacker.pair(rows[3], offset, odd)};
       transpose(vectors, out);
@@ -145,6 +158,7 @@ void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out)
   for (std::size_t first = 0; first < packed.rows; first += 4) {
     const std::uint8_t* const rows[4] = {reader.row(first), reader.row(first + 1), reader.row(first + 2),
                                          reader.row(first + 3)};
+    if (packed.next != nullptr) ask_for(packed.next + first * packed.stride, 4 * packed.stride);
     std::int8_t* block = out + first / kValueRows * kValueRows * plan.format.dim + first % kValueRows * 16;
     for (std::size_t p = 0; p < tiles; ++p) {
       const __m512i vector = unpacker.pair(rows, plan.offset(p), p % 2);
