@@ -2,6 +2,7 @@
 #include "kernels/code_products.h"
 
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "kernels/code_products_ops.h"
@@ -30,6 +31,23 @@ void round_pair(const float* x, const float* factors, const PairRows& out, std::
     high[i] = static_cast<std::int8_t>((code + 64) >> 7);
     low[i] = static_cast<std::int8_t>(code - high[i] * 128);
   }
+}
+
+// Sums of 16 lanes, folded in halves.
+float exp_sum(float* x, float shift, std::size_t n) {
+  float lanes[16] = {};
+  for (std::size_t i = 0; i < n; ++i) {
+    const float power = std::max((x[i] - shift) * kLog2E, kLeastExponent);
+    const float whole = std::nearbyint(power);
+    float p = kExp2Terms[0];
+    for (std::size_t t = 1; t < std::size(kExp2Terms); ++t) p = std::fma(p, power - whole, kExp2Terms[t]);
+    x[i] = std::ldexp(std::fma(p, power - whole, 1.0f), static_cast<int>(whole));
+    lanes[i % 16] += x[i];
+  }
+  for (std::size_t half = 8; half >= 1; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
 }
 
 void scores(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
@@ -68,17 +86,23 @@ void sums(const PairRows& weights, const std::int8_t* values, Rows<float> y) {
 
 const CodeProducts& scalar_code_products() {
   static constexpr CodeProducts kTable = {
-      .name = "scalar", .round = round_pair, .scores = scores, .sums = sums};
+      .name = "scalar", .round = round_pair, .exp_sum = exp_sum, .scores = scores, .sums = sums};
   return kTable;
 }
 
 const CodeProducts* find_code_products(std::string_view name) {
 #if defined(__x86_64__)
-  static constexpr CodeProducts kVnni = {
-      .name = "avx512_vnni", .round = round_pair_avx512, .scores = code_scores_vnni, .sums = code_sums_vnni};
+  static constexpr CodeProducts kVnni = {.name = "avx512_vnni",
+                                         .round = round_pair_avx512,
+                                         .exp_sum = exp_sum_avx512,
+                                         .scores = code_scores_vnni,
+                                         .sums = code_sums_vnni};
   if (name == kVnni.name && has_avx512_vnni()) return &kVnni;
-  static constexpr CodeProducts kAmx = {
-      .name = "amx", .round = round_pair_avx512, .scores = code_scores_amx, .sums = code_sums_amx};
+  static constexpr CodeProducts kAmx = {.name = "amx",
+                                        .round = round_pair_avx512,
+                                        .exp_sum = exp_sum_avx512,
+                                        .scores = code_scores_amx,
+                                        .sums = code_sums_amx};
   if (name == kAmx.name && has_amx_int8()) return &kAmx;
 #endif
   (void)name;

@@ -41,6 +41,9 @@ struct CodeProducts {
   // Rounds x[i] * factors[i] (x[i] when factors is null) to row `row` of out. A row with NaN or infinity
   // gets the step NaN. out.cols is a multiple of 64.
   void (*round)(const float* x, const float* factors, const PairRows& out, std::size_t row);
+  // x[i] = exp(x[i] - shift) in place, within 4e-7 of it or of e^-87; returns their sum. No x[i] is above
+  // shift.
+  float (*exp_sum)(float* x, float shift, std::size_t n);
   // scores[r][j] = queries[r] . keys[j] * scales[j]; n keys, a multiple of 16; queries.cols is their dim, a
   // multiple of 64.
   void (*scores)(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,

@@ -7,9 +7,16 @@ namespace kakeya::kernels {
 // Below this largest magnitude of a row, kLargest / it may be no number; the row counts as zero.
 inline constexpr float kTiniestPair = 0x1p-100f;
 
+// 2^f for |f| <= 1/2: Taylor terms from the highest to that of f.
+inline constexpr float kExp2Terms[] = {1.5403530e-4f, 1.3333558e-3f, 9.6181291e-3f,
+                                       5.5504109e-2f, 2.4022651e-1f, 6.9314718e-1f};
+inline constexpr float kLog2E = 1.44269504f;
+inline constexpr float kLeastExponent = -126.0f;  // of 2, the smallest normal number
+
 #if defined(__x86_64__)
 // For has_avx512_vnni().
 void round_pair_avx512(const float* x, const float* factors, const PairRows& out, std::size_t row);
+float exp_sum_avx512(float* x, float shift, std::size_t n);
 void code_scores_vnni(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                       Rows<float> scores);
 void code_sums_vnni(const PairRows& weights, const std::int8_t* values, Rows<float> y);

@@ -156,6 +156,30 @@ TEST(CodeProducts, SumsAreTheExactSumsInEveryVariant) {
   }
 }
 
+TEST(CodeProducts, ExponentialsAreNearTheTrueOnesAndAlikeInEveryVariant) {
+  for (const std::size_t n : {1, 15, 16, 17, 40, 512}) {
+    std::vector<float> x = normal_floats(n, 10);
+    for (float& v : x) v *= 12.0f;
+    x[n / 2] = -1000.0f;
+    const float largest = *std::max_element(x.begin(), x.end());
+    std::vector<float> expected = x;
+    const float total = scalar_code_products().exp_sum(expected.data(), largest, n);
+    for (std::size_t i = 0; i < n; ++i) {
+      // x - largest is rounded to float before: so is its exponential, relative to its size.
+      const double power = double{x[i]} - largest, want = std::exp(power);
+      ASSERT_NEAR(expected[i], want, want * (4e-7 + 2e-7 * std::abs(power)) + 1.7e-38) << x[i] << " " << n;
+    }
+    for (const CodeProducts* products : variants()) {
+      std::vector<float> got = x;
+      got.push_back(-7.0f);
+      EXPECT_EQ(products->exp_sum(got.data(), largest, n), total) << products->name << " " << n;
+      EXPECT_EQ(got.back(), -7.0f);
+      got.pop_back();
+      EXPECT_EQ(got, expected) << products->name << " " << n;
+    }
+  }
+}
+
 TEST(CodeProducts, EveryVariantRoundsTheSameBits) {
   const std::vector<float> x = normal_floats(9 * 512, 8), factors = normal_floats(512, 9);
   const Rounded scalar(scalar_code_products(), x, 9, 512, factors.data());

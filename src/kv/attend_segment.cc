@@ -108,7 +108,8 @@ std::size_t weigh_segment(const AttendJob& job, const AttendTask& task, Visible 
     const float largest = job.ops.row_max(scores, seen.last - seen.first);
     if (!std::isfinite(largest)) return i;
     part.largest[i] = largest;
-    part.weight[i] = job.ops.exp_sum(scores, largest, seen.last - seen.first);
+    const auto exp_sum = job.products != nullptr ? job.products->exp_sum : job.ops.exp_sum;
+    part.weight[i] = exp_sum(scores, largest, seen.last - seen.first);
   }
   return kNone;
 }
