@@ -34,11 +34,20 @@ struct EngineOptions {
   std::string share_dir;        // where "tiny" lives; empty = find_share_dir("")
 };
 
+// How a row attends to packed KV.
+enum class Attention {
+  kAuto,   // kFast for quantised models, whose products round activations anyway; for others from 4096
+           // positions on
+  kExact,  // queries and weights in fp32
+  kFast,   // rounded to about 15 bits where the channel has such a path; far below the channel's own error
+};
+
 struct SessionOptions {
   std::string kv = "bf16";        // KV channel of the target
   std::string draft_kv = "bf16";  // KV channel of the draft
   int boundary = 0;               // first and last layers kept in bf16
-  std::size_t max_tokens = 0;     // prompt + output; 0 = the model's max_position_embeddings
+  Attention attention = Attention::kAuto;
+  std::size_t max_tokens = 0;  // prompt + output; 0 = the model's max_position_embeddings
 };
 
 struct GenerateOptions {

@@ -54,11 +54,12 @@ struct Pair {
   std::unique_ptr<const model::DFlashDraft> draft;
 
   Pair(const std::string& target_dir, const std::string& draft_dir) {
-    auto model = model::Model::load(source_path(target_dir));
+    base::ThreadPool loading(1);
+    auto model = model::Model::load(source_path(target_dir), loading);
     EXPECT_TRUE(model.ok()) << (model.ok() ? "" : model.error().message);
     loaded = std::move(model).value();
     target = std::make_unique<CountingModel>(*loaded);
-    auto drafted = model::DFlashDraft::load(source_path(draft_dir), *target);
+    auto drafted = model::DFlashDraft::load(source_path(draft_dir), *target, loading);
     EXPECT_TRUE(drafted.ok()) << (drafted.ok() ? "" : drafted.error().message);
     draft = std::move(drafted).value();
   }

@@ -8,6 +8,7 @@
 #include "base/sha256.h"
 #include "engine/engine_state.h"
 #include "engine/model_place.h"
+#include "model/random_weights.h"
 
 namespace kakeya {
 namespace engine {
@@ -32,15 +33,16 @@ class LazySha256 {
   std::optional<std::string> value_;
 };
 
-ModelInfo describe(const ModelPlace& place, const formats::ModelConfig& config,
-                   const formats::TensorStore& tensors, std::string dtype, std::size_t parameters) {
+template <class Loaded>
+ModelInfo describe(const ModelPlace& place, const Loaded& model) {
+  const formats::ModelConfig& config = model.config();
   ModelInfo info;
   info.id = place.id;
   info.path = place.directory;
-  info.dtype = std::move(dtype);
+  info.dtype = model.dtype();
   info.architecture = formats::to_string(config.architecture);
-  info.parameters = parameters;
-  info.weight_bytes = tensors.total_bytes();
+  info.parameters = model.parameters();
+  info.weight_bytes = model.weight_bytes();
   info.layers = config.layers;
   info.hidden_size = config.hidden_size;
   info.heads = config.heads;
@@ -77,15 +79,14 @@ Status load(const EngineOptions& options, EngineState& state) {
   KAKEYA_ASSIGN(const kernels::Table* variant, choose_variant(options.isa));
   state.compute = {variant, &state.pool};
   KAKEYA_ASSIGN(const ModelPlace place, find_model(options.target, Role::kTarget, options.share_dir));
-  KAKEYA_ASSIGN(state.target, model::Model::load(place.directory));
-  state.target_info = describe(place, state.target->config(), state.target->tensors(), state.target->dtype(),
-                               state.target->parameters());
+  KAKEYA_ASSIGN(state.target, model::Model::load(place.directory, state.pool));
+  state.target_info = describe(place, *state.target);
   if (!options.draft.empty()) {
     KAKEYA_ASSIGN(const ModelPlace draft, find_model(options.draft, Role::kDraft, options.share_dir));
-    KAKEYA_ASSIGN(state.draft, model::DFlashDraft::load(draft.directory, *state.target));
-    state.draft_info = describe(draft, state.draft->config(), state.draft->tensors(), state.draft->dtype(),
-                                state.draft->parameters());
+    KAKEYA_ASSIGN(state.draft, model::DFlashDraft::load(draft.directory, *state.target, state.pool));
+    state.draft_info = describe(draft, *state.draft);
   }
+  if (model::is_random_model(place.directory)) return {};  // ids only, no stop ids
   KAKEYA_ASSIGN(state.tokenizer, load_tokenizer(place.directory));
   KAKEYA_ASSIGN(const formats::GenerationConfig generation, formats::load_generation_config(place.directory));
   state.stop_ids = generation.eos_token_ids;
@@ -99,10 +100,12 @@ class EngineImpl final : public Engine {
   const ModelInfo& target() const override { return state_->target_info; }
   const ModelInfo* draft() const override { return state_->draft_info ? &*state_->draft_info : nullptr; }
   Result<std::string> target_sha256() const override {
+    if (state_->target->tensors().files().empty()) return no_files(state_->target_info.id);
     return target_sha256_.get(state_->target->tensors().files());
   }
   Result<std::string> draft_sha256() const override {
     if (!state_->draft) return not_found("engine: it was opened without a draft");
+    if (state_->draft->tensors().files().empty()) return no_files(state_->draft_info->id);
     return draft_sha256_.get(state_->draft->tensors().files());
   }
   int threads() const override { return state_->pool.threads(); }
@@ -135,6 +138,9 @@ class EngineImpl final : public Engine {
   }
 
  private:
+  static Error no_files(const std::string& id) {
+    return not_found(fmt::format("{}: random weights come from no file, so they have no checksum", id));
+  }
   Error no_tokenizer() const {
     return not_found(fmt::format("{}: no tokenizer.json and no GGUF tokenizer; this model runs on ids only",
                                  state_->target_info.path));

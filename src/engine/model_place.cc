@@ -10,6 +10,8 @@
 
 #include "formats/gguf.h"
 
+#include "model/random_weights.h"
+
 namespace kakeya::engine {
 namespace {
 
@@ -40,6 +42,10 @@ Result<ModelPlace> find_model(const std::string& name, Role role, const std::str
   if (name == "tiny") {
     KAKEYA_ASSIGN(const std::string share, find_share_dir(share_dir));
     return ModelPlace{name, (fs::path(share) / "models" / "tiny" / role_name).string()};
+  }
+  if (model::is_random_model(name)) {
+    KAKEYA_ASSIGN(const model::RandomModel random, model::parse_random_model(name));
+    return ModelPlace{random.id, name};
   }
   std::error_code error;
   const fs::path path(name);

@@ -31,9 +31,20 @@ double ms_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+// Positions a row must see before it takes the fast attention.
+std::size_t fast_attention_from(Attention attention, bool quantised) {
+  constexpr std::size_t kNever = static_cast<std::size_t>(-1);
+  // Below it the exact attention of an unquantised model takes a small share of its step.
+  constexpr std::size_t kLongContext = 4096;
+  if (attention == Attention::kExact) return kNever;
+  return attention == Attention::kFast || quantised ? 0 : kLongContext;
+}
+
 Result<std::unique_ptr<kv::Cache>> make_cache(const kv::KvShape& shape, const std::string& channel,
-                                              int boundary, std::size_t max_tokens) {
+                                              int boundary, std::size_t max_tokens,
+                                              std::size_t fast_attention_from) {
   kv::CacheOptions options;
+  options.fast_attention_from = fast_attention_from;
   KAKEYA_ASSIGN(options.channel, kv::parse_channel(channel));
   options.boundary = boundary;
   options.max_tokens = max_tokens;
@@ -58,11 +69,12 @@ Result<std::unique_ptr<Session>> SessionImpl::create(std::shared_ptr<EngineState
   }
   // Rows under verification may reach beyond the last token that is kept.
   const std::size_t rows = std::min(context, resolved.max_tokens + decode::kMaxBlock);
-  KAKEYA_ASSIGN(auto kv, make_cache(state->target->kv_shape(), resolved.kv, resolved.boundary, rows));
+  const std::size_t fast = fast_attention_from(resolved.attention, state->target->quantised());
+  KAKEYA_ASSIGN(auto kv, make_cache(state->target->kv_shape(), resolved.kv, resolved.boundary, rows, fast));
   KAKEYA_TRY(kv::parse_channel(resolved.draft_kv));
   std::unique_ptr<kv::Cache> draft_kv;
   if (state->draft) {
-    KAKEYA_ASSIGN(draft_kv, make_cache(state->draft->kv_shape(), resolved.draft_kv, 0, rows));
+    KAKEYA_ASSIGN(draft_kv, make_cache(state->draft->kv_shape(), resolved.draft_kv, 0, rows, fast));
   }
   return std::unique_ptr<Session>(
       new SessionImpl(std::move(state), resolved, std::move(kv), std::move(draft_kv)));

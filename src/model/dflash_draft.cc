@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "model/layer.h"
+#include "model/random_weights.h"
 
 namespace kakeya::model {
 namespace {
@@ -22,12 +23,13 @@ class TransformerDraft final : public DFlashDraft {
         target_(target),
         rope_(config_.head_dim, config_.rope_theta, config_.rope_scaling) {}
 
-  Status load_weights(const std::string& what);
+  Status load_weights(WeightLoader& loader, const std::string& what);
 
   const formats::ModelConfig& config() const override { return config_; }
   const formats::TensorStore& tensors() const override { return store_; }
   std::string dtype() const override { return dtype_; }
   std::size_t parameters() const override { return parameters_; }
+  std::size_t weight_bytes() const override { return model::weight_bytes(store_, owned_); }
   kv::KvShape kv_shape() const override { return {config_.layers, config_.kv_heads, config_.head_dim}; }
   ScratchPtr make_scratch() const override { return ScratchPtr(new Scratch()); }
   Status observe(const Compute& compute, Rows<const float> taps, kv::Cache& kv,
@@ -93,10 +95,9 @@ Status check_fit(const formats::ModelConfig& draft, const formats::ModelConfig& 
   return {};
 }
 
-Status TransformerDraft::load_weights(const std::string& what) {
+Status TransformerDraft::load_weights(WeightLoader& loader, const std::string& what) {
   KAKEYA_TRY(check_config(config_, what));
   KAKEYA_TRY(check_fit(config_, target_.config(), what));
-  WeightLoader loader(store_, what);
   const std::size_t hidden = config_.hidden_size, taps = config_.dflash->target_layer_ids.size();
   KAKEYA_ASSIGN(fc_, loader.matrix("fc.weight", hidden, taps * hidden));
   KAKEYA_ASSIGN(hidden_norm_, loader.vector("hidden_norm.weight", hidden));
@@ -198,16 +199,27 @@ Status TransformerDraft::run_block(const Compute& compute, Token anchor, std::si
 
 }  // namespace
 
-Result<std::unique_ptr<const DFlashDraft>> DFlashDraft::load(const std::string& directory,
-                                                             const Model& target) {
-  KAKEYA_ASSIGN(formats::ModelConfig config, formats::load_model_config(directory));
-  if (config.architecture != formats::Architecture::kDFlashDraft || !config.dflash) {
-    return unsupported(fmt::format("{}: architecture {}, expected a DFlash draft (DFlashDraftModel)",
-                                   directory, formats::to_string(config.architecture)));
+Result<std::unique_ptr<const DFlashDraft>> DFlashDraft::load(const std::string& path, const Model& target,
+                                                             base::ThreadPool& pool) {
+  if (is_random_model(path)) {
+    KAKEYA_ASSIGN(RandomModel random, parse_random_model(path));
+    if (!random.config.dflash) {
+      return unsupported(fmt::format("{}: a target, expected a draft (...-dflash)", path));
+    }
+    auto draft = std::make_unique<TransformerDraft>(std::move(random.config), formats::TensorStore(), target);
+    RandomWeights loader(random.type, pool);
+    KAKEYA_TRY(draft->load_weights(loader, path));
+    return std::unique_ptr<const DFlashDraft>(std::move(draft));
   }
-  KAKEYA_ASSIGN(formats::TensorStore store, formats::TensorStore::open(directory));
+  KAKEYA_ASSIGN(formats::ModelConfig config, formats::load_model_config(path));
+  if (config.architecture != formats::Architecture::kDFlashDraft || !config.dflash) {
+    return unsupported(fmt::format("{}: architecture {}, expected a DFlash draft (DFlashDraftModel)", path,
+                                   formats::to_string(config.architecture)));
+  }
+  KAKEYA_ASSIGN(formats::TensorStore store, formats::TensorStore::open(path));
   auto draft = std::make_unique<TransformerDraft>(std::move(config), std::move(store), target);
-  KAKEYA_TRY(draft->load_weights(directory));
+  FileWeights loader(draft->tensors(), draft->config(), pool, path);
+  KAKEYA_TRY(draft->load_weights(loader, path));
   return std::unique_ptr<const DFlashDraft>(std::move(draft));
 }
 

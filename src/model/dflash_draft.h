@@ -17,13 +17,16 @@ class DFlashDraft {
  public:
   // Refuses a draft whose shapes, layer ids, vocabulary or mask id do not fit `target`, naming both sides.
   // `target` outlives the draft.
-  static Result<std::unique_ptr<const DFlashDraft>> load(const std::string& directory, const Model& target);
+  // `path` as for Model::load.
+  static Result<std::unique_ptr<const DFlashDraft>> load(const std::string& path, const Model& target,
+                                                         base::ThreadPool& pool);
   virtual ~DFlashDraft() = default;
 
   virtual const formats::ModelConfig& config() const = 0;
   virtual const formats::TensorStore& tensors() const = 0;
   virtual std::string dtype() const = 0;
   virtual std::size_t parameters() const = 0;
+  virtual std::size_t weight_bytes() const = 0;  // of the files; of the memory for random weights
   virtual kv::KvShape kv_shape() const = 0;
   std::size_t block_size() const { return config().dflash->block_size; }
   std::span<const std::size_t> tap_layers() const { return config().dflash->target_layer_ids; }

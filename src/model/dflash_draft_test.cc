@@ -170,7 +170,8 @@ class DraftFit : public ::testing::Test {
     std::ofstream(directory_ / "config.json") << config_;
     const auto target = testing::load_model(testing::golden_dir("dflash-target"));
     ASSERT_NE(target, nullptr);
-    const auto draft = DFlashDraft::load(directory_.string(), *target);
+    base::ThreadPool pool(1);
+    const auto draft = DFlashDraft::load(directory_.string(), *target, pool);
     ASSERT_FALSE(draft.ok());
     for (const std::string& word : words) {
       EXPECT_NE(draft.error().message.find(word), std::string::npos)
@@ -221,7 +222,8 @@ TEST_F(DraftFit, AMaskIdOutsideTheVocabularyIsRefused) {
 TEST_F(DraftFit, ATargetIsNoDraft) {
   const auto target = testing::load_model(testing::golden_dir("dflash-target"));
   ASSERT_NE(target, nullptr);
-  const auto draft = DFlashDraft::load(testing::golden_dir("qwen3-tied-f32"), *target);
+  base::ThreadPool pool(1);
+  const auto draft = DFlashDraft::load(testing::golden_dir("qwen3-tied-f32"), *target, pool);
   ASSERT_FALSE(draft.ok());
   EXPECT_NE(draft.error().message.find("expected a DFlash draft"), std::string::npos)
       << draft.error().message;

@@ -68,10 +68,11 @@ Result<LayerWeights> load_layer(WeightLoader& loader, const formats::ModelConfig
   const std::string at = fmt::format("{}layers.{}.", prefix, layer);
   const std::size_t hidden = config.hidden_size, q_width = config.heads * config.head_dim;
   const std::size_t kv_width = config.kv_heads * config.head_dim;
+  const MatrixUse heads = {.head_dim = config.head_dim};
   LayerWeights w;
   KAKEYA_ASSIGN(w.input_norm, loader.vector(at + "input_layernorm.weight", hidden));
-  KAKEYA_ASSIGN(w.q, loader.matrix(at + "self_attn.q_proj.weight", q_width, hidden));
-  KAKEYA_ASSIGN(w.k, loader.matrix(at + "self_attn.k_proj.weight", kv_width, hidden));
+  KAKEYA_ASSIGN(w.q, loader.matrix(at + "self_attn.q_proj.weight", q_width, hidden, heads));
+  KAKEYA_ASSIGN(w.k, loader.matrix(at + "self_attn.k_proj.weight", kv_width, hidden, heads));
   KAKEYA_ASSIGN(w.v, loader.matrix(at + "self_attn.v_proj.weight", kv_width, hidden));
   KAKEYA_ASSIGN(w.o, loader.matrix(at + "self_attn.o_proj.weight", hidden, q_width));
   if (config.architecture != formats::Architecture::kLlama) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "kernels/blocks.h"
 #include "model/scratch.h"
 
 namespace kakeya::model {
@@ -22,7 +23,9 @@ MemoryEstimate estimate_memory(const formats::ModelConfig& c, kernels::WeightTyp
   } else {
     estimate.parameters += c.vocab_size * hidden * (c.tie_word_embeddings ? 1 : 2);
   }
-  estimate.weight_bytes = estimate.parameters * kernels::bytes_per_weight(weights);
+  // Vectors count like matrices here: their share is far below a thousandth.
+  estimate.weight_bytes =
+      estimate.parameters * kernels::block_bytes(weights) / kernels::block_values(weights);
   estimate.kv_bytes_per_token = static_cast<std::uint64_t>(
       std::ceil(kv_bits_per_vector / 8.0 * static_cast<double>(2 * c.layers * c.kv_heads)));
   estimate.scratch_bytes = Scratch::bytes_for(c, kMaxChunkRows);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "model/layer.h"
+#include "model/random_weights.h"
 #include "model/rope.h"
 #include "model/scratch.h"
 #include "model/weights.h"
@@ -22,12 +23,14 @@ class TransformerModel final : public Model {
         store_(std::move(store)),
         rope_(config_.head_dim, config_.rope_theta, config_.rope_scaling) {}
 
-  Status load_weights(const std::string& what);
+  Status load_weights(WeightLoader& loader, const std::string& what);
 
   const formats::ModelConfig& config() const override { return config_; }
   const formats::TensorStore& tensors() const override { return store_; }
   std::string dtype() const override { return dtype_; }
+  bool quantised() const override { return kernels::is_quantised(layers_.front().q.type); }
   std::size_t parameters() const override { return parameters_; }
+  std::size_t weight_bytes() const override { return model::weight_bytes(store_, owned_); }
   kv::KvShape kv_shape() const override { return {config_.layers, config_.kv_heads, config_.head_dim}; }
   const Weight& embedding() const override { return embedding_; }
   const Weight& head() const override { return head_; }
@@ -55,11 +58,11 @@ class TransformerModel final : public Model {
   std::size_t parameters_ = 0;
 };
 
-Status TransformerModel::load_weights(const std::string& what) {
+Status TransformerModel::load_weights(WeightLoader& loader, const std::string& what) {
   KAKEYA_TRY(check_config(config_, what));
-  WeightLoader loader(store_, what);
+  const MatrixUse use = {.lookup_only = !config_.tie_word_embeddings};
   KAKEYA_ASSIGN(embedding_,
-                loader.matrix("model.embed_tokens.weight", config_.vocab_size, config_.hidden_size));
+                loader.matrix("model.embed_tokens.weight", config_.vocab_size, config_.hidden_size, use));
   for (std::size_t i = 0; i < config_.layers; ++i) {
     KAKEYA_ASSIGN(LayerWeights layer, load_layer(loader, config_, "model.", i));
     layers_.push_back(std::move(layer));
@@ -183,16 +186,25 @@ Status TransformerModel::forward_chunk(const Compute& compute, const ForwardRequ
 
 }  // namespace
 
-Result<std::unique_ptr<const Model>> Model::load(const std::string& directory) {
-  KAKEYA_ASSIGN(formats::ModelConfig config, formats::load_model_config(directory));
+Result<std::unique_ptr<const Model>> Model::load(const std::string& path, base::ThreadPool& pool) {
+  if (is_random_model(path)) {
+    KAKEYA_ASSIGN(RandomModel random, parse_random_model(path));
+    if (random.config.dflash) return unsupported(fmt::format("{}: a draft, expected a target", path));
+    auto model = std::make_unique<TransformerModel>(std::move(random.config), formats::TensorStore());
+    RandomWeights loader(random.type, pool);
+    KAKEYA_TRY(model->load_weights(loader, path));
+    return std::unique_ptr<const Model>(std::move(model));
+  }
+  KAKEYA_ASSIGN(formats::ModelConfig config, formats::load_model_config(path));
   if (config.architecture == formats::Architecture::kDFlashDraft) {
     return unsupported(
-        fmt::format("{}: architecture {}, expected a target (qwen3 or llama); it may be the draft", directory,
+        fmt::format("{}: architecture {}, expected a target (qwen3 or llama); it may be the draft", path,
                     formats::to_string(config.architecture)));
   }
-  KAKEYA_ASSIGN(formats::TensorStore store, formats::TensorStore::open(directory));
+  KAKEYA_ASSIGN(formats::TensorStore store, formats::TensorStore::open(path));
   auto model = std::make_unique<TransformerModel>(std::move(config), std::move(store));
-  KAKEYA_TRY(model->load_weights(directory));
+  FileWeights loader(model->tensors(), model->config(), pool, path);
+  KAKEYA_TRY(model->load_weights(loader, path));
   return std::unique_ptr<const Model>(std::move(model));
 }
 

@@ -46,14 +46,17 @@ using ScratchPtr = std::unique_ptr<Scratch, ScratchDeleter>;
 
 class Model {
  public:
-  // `directory` in Hugging Face layout. Checks every tensor's name, dtype and shape before anything runs.
-  static Result<std::unique_ptr<const Model>> load(const std::string& directory);
+  // `path`: a directory in Hugging Face layout, a GGUF file, or "random:..." (random_weights.h). Checks every
+  // tensor's name, dtype and shape before anything runs. Quantised weights are repacked on `pool`.
+  static Result<std::unique_ptr<const Model>> load(const std::string& path, base::ThreadPool& pool);
   virtual ~Model() = default;
 
   virtual const formats::ModelConfig& config() const = 0;
-  virtual const formats::TensorStore& tensors() const = 0;
-  virtual std::string dtype() const = 0;  // of the matrices, "bf16"
+  virtual const formats::TensorStore& tensors() const = 0;  // empty for random weights
+  virtual std::string dtype() const = 0;                    // of the matrices, by share: "bf16", "q4_k+q6_k"
+  virtual bool quantised() const = 0;                       // products round activations to int8
   virtual std::size_t parameters() const = 0;
+  virtual std::size_t weight_bytes() const = 0;  // of the files; of the memory for random weights
   virtual kv::KvShape kv_shape() const = 0;
   virtual const Weight& embedding() const = 0;  // [vocab, hidden]
   virtual const Weight& head() const = 0;       // [vocab, hidden]; the embedding when tied

@@ -110,7 +110,8 @@ class ModelFiles : public ::testing::Test {
     return size;
   }
   void expect_refused(ErrorCode code, const std::vector<std::string>& words) {
-    const auto model = Model::load(directory_.string());
+    base::ThreadPool pool(1);
+    const auto model = Model::load(directory_.string(), pool);
     ASSERT_FALSE(model.ok());
     EXPECT_EQ(model.error().code, code) << model.error().message;
     for (const std::string& word : words)
@@ -151,7 +152,8 @@ TEST_F(ModelFiles, NamesWithoutTheModelPrefixAreFound) {
   for (auto at = text.find("\"model."); at != std::string::npos; at = text.find("\"model."))
     text.erase(at + 1, 6);
   write(text);
-  EXPECT_TRUE(Model::load(directory_.string()).ok());
+  base::ThreadPool pool(1);
+  EXPECT_TRUE(Model::load(directory_.string(), pool).ok());
 }
 
 TEST_F(ModelFiles, UnalignedTensorsGiveTheSameLogits) {
@@ -186,7 +188,8 @@ TEST_F(ModelFiles, ANonFiniteNormWeightIsRefused) {
 }
 
 TEST(Model, RefusesADraftDirectory) {
-  const auto model = Model::load(testing::golden_dir("dflash-full"));
+  base::ThreadPool pool(1);
+  const auto model = Model::load(testing::golden_dir("dflash-full"), pool);
   ASSERT_FALSE(model.ok());
   EXPECT_EQ(model.error().code, ErrorCode::kUnsupported);
   EXPECT_NE(model.error().message.find("draft"), std::string::npos) << model.error().message;

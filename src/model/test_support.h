@@ -85,14 +85,16 @@ inline nlohmann::json read_json(const std::string& path) {
 }
 
 inline std::unique_ptr<const Model> load_model(const std::string& directory) {
-  auto model = Model::load(directory);
+  base::ThreadPool pool(1);
+  auto model = Model::load(directory, pool);
   if (model.ok()) return std::move(*model);
   ADD_FAILURE() << model.error().message;
   return nullptr;
 }
 
 inline std::unique_ptr<const DFlashDraft> load_draft(const std::string& directory, const Model& target) {
-  auto draft = DFlashDraft::load(directory, target);
+  base::ThreadPool pool(1);
+  auto draft = DFlashDraft::load(directory, target, pool);
   if (draft.ok()) return std::move(*draft);
   ADD_FAILURE() << draft.error().message;
   return nullptr;
