@@ -22,6 +22,8 @@ class CountingModel final : public model::Model {
   const formats::TensorStore& tensors() const override { return inner_.tensors(); }
   std::string dtype() const override { return inner_.dtype(); }
   std::size_t parameters() const override { return inner_.parameters(); }
+  std::size_t weight_bytes() const override { return inner_.weight_bytes(); }
+  bool quantised() const override { return inner_.quantised(); }
   kv::KvShape kv_shape() const override { return inner_.kv_shape(); }
   const model::Weight& embedding() const override { return inner_.embedding(); }
   const model::Weight& head() const override { return inner_.head(); }
