@@ -71,7 +71,9 @@ std::size_t weight_bytes(const formats::TensorStore& store, const OwnedTensors& 
 
 std::string WeightLoader::matrix_dtype() const {
   std::vector<std::pair<std::string, std::size_t>> shares(values_of_dtype_.begin(), values_of_dtype_.end());
-  std::ranges::stable_sort(shares, std::ranges::greater(), &std::pair<std::string, std::size_t>::second);
+  std::ranges::sort(shares, [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
   std::string out;
   for (const auto& [dtype, values] : shares) out += (out.empty() ? "" : "+") + dtype;
   return out;
