@@ -8,13 +8,14 @@ KAKEYA_INLINE __m256i load_i8(const std::int8_t* p) {
   return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
 
-// 16 columns of codes: chunks of [16, 16 columns, 4 codes], the 64 keys' dims or values' rows that a column is
-// multiplied with.
+// 16 columns of codes: chunks of [16, 16 columns, 4 codes], the 64 keys' dims or values' rows that a column
+// is multiplied with.
 struct Columns {
   const std::int8_t* codes;
   std::size_t chunks, stride;
 };
 constexpr std::size_t kChunk = 64, kChunkSteps = kChunk / 4;
+constexpr std::size_t kSteps = 4;  // between two rounds of a loop, whose register moves cost time
 
 // R rows as numbers of 16 bits, [cols / 4, R, 4].
 template <std::size_t R>
@@ -46,13 +47,16 @@ KAKEYA_INLINE void multiply(const std::int64_t* x, const Columns& columns, std::
   for (std::size_t r = 0; r < R; ++r) left[r] = right[r] = _mm256_setzero_si256();
   for (std::size_t c = 0; c < columns.chunks; ++c) {
     const std::int8_t* codes = columns.codes + c * columns.stride + half * kHalf * 4;
-    for (std::size_t step = 0; step < kChunkSteps; ++step, codes += 64, x += R) {
-      const __m256i a = load_i8(codes), b = load_i8(codes + 16);
+    for (std::size_t step = 0; step < kChunkSteps; step += kSteps, codes += kSteps * 64, x += kSteps * R) {
       KAKEYA_UNROLL
-      for (std::size_t r = 0; r < R; ++r) {
-        const __m256i four = _mm256_set1_epi64x(x[r]);
-        left[r] = dot(left[r], a, four);
-        right[r] = dot(right[r], b, four);
+      for (std::size_t s = 0; s < kSteps; ++s) {
+        const __m256i a = load_i8(codes + s * 64), b = load_i8(codes + s * 64 + 16);
+        KAKEYA_UNROLL
+        for (std::size_t r = 0; r < R; ++r) {
+          const __m256i four = _mm256_set1_epi64x(x[s * R + r]);
+          left[r] = dot(left[r], a, four);
+          right[r] = dot(right[r], b, four);
+        }
       }
     }
   }
@@ -89,9 +93,8 @@ void sum_rows(const PairRows& weights, std::size_t first, const std::int8_t* val
     multiply<R>(x.data(), columns, i % 16 / kHalf, sums);
     KAKEYA_UNROLL
     for (std::size_t r = 0; r < R; ++r) {
-      _mm256_storeu_ps(
-          y.row(first + r).data() + i,
-          _mm256_mul_ps(_mm256_cvtepi32_ps(sums[r]), _mm256_set1_ps(weights.steps[first + r])));
+      _mm256_storeu_ps(y.row(first + r).data() + i,
+                       _mm256_mul_ps(_mm256_cvtepi32_ps(sums[r]), _mm256_set1_ps(weights.steps[first + r])));
     }
   }
 }

@@ -37,7 +37,8 @@ KAKEYA_INLINE void exponentials(float* x, __m256 shift) {
   const __m256 rate = _mm256_set1_ps(kLog2E), least = _mm256_set1_ps(kLeastExponent);
   KAKEYA_UNROLL
   for (std::size_t i = 0; i < 16; i += 8) {
-    const __m256 power = _mm256_max_ps(_mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), shift), rate), least);
+    const __m256 power =
+        _mm256_max_ps(_mm256_mul_ps(_mm256_sub_ps(_mm256_loadu_ps(x + i), shift), rate), least);
     const __m256 whole = _mm256_round_ps(power, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     const __m256 f = _mm256_sub_ps(power, whole);
     __m256 p = _mm256_set1_ps(kExp2Terms[0]);
@@ -138,9 +139,7 @@ KAKEYA_BEGIN_TARGET("avx2,avxvnni")
 namespace kakeya::kernels {
 namespace {
 namespace vnni {
-KAKEYA_INLINE __m256i dot(__m256i sums, __m256i a, __m256i b) {
-  return _mm256_dpwssd_avx_epi32(sums, a, b);
-}
+KAKEYA_INLINE __m256i dot(__m256i sums, __m256i a, __m256i b) { return _mm256_dpwssd_avx_epi32(sums, a, b); }
 #include "kernels/code_products_avx2-inl.h"
 }  // namespace vnni
 }  // namespace

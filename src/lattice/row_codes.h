@@ -39,7 +39,7 @@ struct CodePlan {
   // The same in 16-bit words, one a field: (low word >> below) | (high byte << (16 - below)).
   std::array<std::array<std::uint8_t, 16>, 2> low{}, high{};  // their bytes in the pair, 0x80 for none
   std::array<std::array<std::uint16_t, 8>, 2> below{};        // 1 to 8
-  std::uint16_t inverse = 0;                             // quotient = (field * inverse >> 16) >> shift
+  std::uint16_t inverse = 0;                                  // quotient = (field * inverse >> 16) >> shift
   int shift = 0;
 
   // For format.q <= kMaxCodeRange.

@@ -96,7 +96,7 @@ class Unpacker {
     return words(out);
   }
 
-  // low >> below, with the instruction that is cheap.
+  // low >> below. x86 has no such shifts of 16-bit numbers.
   HWY_INLINE WordVec dropped(WordVec low, std::size_t odd) const {
 #if HWY_ARCH_ARM_A64
     return hn::Shr(low, below_[odd]);
