@@ -26,6 +26,7 @@ namespace kakeya::kernels {
 namespace {
 
 namespace plain {
+constexpr std::size_t kRowBlock = 4;
 KAKEYA_INLINE __m256i dot(__m256i sums, __m256i a, __m256i b) {
   return _mm256_add_epi32(sums, _mm256_madd_epi16(a, b));
 }
@@ -139,6 +140,7 @@ KAKEYA_BEGIN_TARGET("avx2,avxvnni")
 namespace kakeya::kernels {
 namespace {
 namespace vnni {
+constexpr std::size_t kRowBlock = 6;  // their twelve sums hide the latency and still fit the registers
 KAKEYA_INLINE __m256i dot(__m256i sums, __m256i a, __m256i b) { return _mm256_dpwssd_avx_epi32(sums, a, b); }
 #include "kernels/code_products_avx2-inl.h"
 }  // namespace vnni
