@@ -4,7 +4,7 @@
 //   Operand<R>         the codes of R rows as the products read them
 //   multiply<R>        128 * high + low sums of the columns from 4 * `at` on
 
-constexpr std::size_t kRowBlock = 4;
+constexpr std::size_t kRowBlock = 4;  // rows that are multiplied together
 
 template <std::size_t R>
 void score_rows(const PairRows& queries, std::size_t first, const std::int8_t* keys, std::size_t n,
@@ -43,25 +43,11 @@ void sum_rows(const PairRows& weights, std::size_t first, const std::int8_t* val
   }
 }
 
-// Calls f.operator()<R>(first) over all rows in blocks that lie in one group.
-template <class F>
-KAKEYA_INLINE void for_row_blocks(std::size_t rows, F f) {
-  static_assert(PairRows::kGroup % kRowBlock == 0 && kRowBlock == 4);
-  for (std::size_t first = 0; first < rows; first += kRowBlock) {
-    switch (std::min(kRowBlock, rows - first)) {
-      case 1:
-        f.template operator()<1>(first);
-        break;
-      case 2:
-        f.template operator()<2>(first);
-        break;
-      case 3:
-        f.template operator()<3>(first);
-        break;
-      default:
-        f.template operator()<kRowBlock>(first);
-    }
-  }
+// Calls f.operator()<R>(first) over all rows in blocks of R = kMost, then for the R < kMost that are left.
+template <std::size_t kMost = kRowBlock, class F>
+KAKEYA_INLINE void for_row_blocks(std::size_t rows, F f, std::size_t first = 0) {
+  for (; rows - first >= kMost; first += kMost) f.template operator()<kMost>(first);
+  if constexpr (kMost > 1) for_row_blocks<kMost - 1>(rows, f, first);
 }
 
 void scores(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
