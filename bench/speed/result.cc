@@ -50,6 +50,10 @@ std::vector<double> TestResult::tokens_per_s() const {
 
 double TestResult::pass_ms() const { return median(ns()) / passes / 1e6; }
 
+double TestResult::pass_cpu_ms() const {
+  return median(std::vector<double>(samples_cpu_ns.begin(), samples_cpu_ns.end())) / passes / 1e6;
+}
+
 std::optional<double> TestResult::bandwidth_gbs() const {
   if (!bytes_per_pass) return {};
   return *bytes_per_pass / pass_ms() / 1e6;

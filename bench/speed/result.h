@@ -72,7 +72,8 @@ struct TestResult {
 
   std::vector<double> ns() const { return {samples_ns.begin(), samples_ns.end()}; }
   std::vector<double> tokens_per_s() const;
-  double pass_ms() const;  // median
+  double pass_ms() const;      // median
+  double pass_cpu_ms() const;  // median; all threads, so up to that many times the wall time
   std::optional<double> bandwidth_gbs() const;
   std::optional<double> share_of_bandwidth() const;
   std::optional<double> gops() const;

@@ -11,6 +11,7 @@
 #include <ctime>
 #include <map>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "speed/plan.h"
@@ -66,8 +67,10 @@ class ChannelRun {
   Result<std::vector<TestResult>> measure(const Group& group, const std::function<bool()>& interrupted) {
     KAKEYA_TRY(probe_.set_depth(group.front().depth));
     if (options_.delay_s > 0) std::this_thread::sleep_for(std::chrono::seconds(options_.delay_s));
-    Limits limits;
-    KAKEYA_TRY(probe_limits(limits));
+    // The probe after a group is the one before the next.
+    if (!probed_ || options_.delay_s > 0) {
+      KAKEYA_ASSIGN(probed_, probe_limits());
+    }
     const bool own_peak = reset_peak_memory();
     std::vector<TestResult> results;
     for (const Test& test : group) results.push_back(prepared(test));
@@ -83,9 +86,10 @@ class ChannelRun {
       }
     }
     const std::uint64_t peak = process_memory().peak_rss_bytes;
-    KAKEYA_TRY(probe_limits(limits));
+    const Limits before = *probed_;
+    KAKEYA_ASSIGN(probed_, probe_limits());
     for (TestResult& r : results) {
-      r.limits = limits;
+      r.limits = of_both(before, *probed_);
       r.peak_rss_bytes = peak;
       if (!own_peak)
         add_note(r, "the peak of memory is the process's, the buffer of the memory probe included");
@@ -122,16 +126,17 @@ class ChannelRun {
     return r;
   }
 
-  Status probe_limits(Limits& limits) {
+  Result<Limits> probe_limits() {
     KAKEYA_ASSIGN(const MemoryLimit memory, probe_.memory_limit(options_.probe_bytes));
     const Int8Limit int8 = probe_.int8_limit();
-    limits.dram_gbs_min = limits.dram_gbs == 0 ? memory.gbs : std::min(limits.dram_gbs_min, memory.gbs);
-    limits.dram_gbs = limits.dram_gbs_max = std::max(limits.dram_gbs_max, memory.gbs);
-    limits.buffer_bytes = memory.buffer_bytes;
-    limits.last_level_cache_bytes = memory.last_level_cache_bytes;
-    limits.int8_gops = std::max(limits.int8_gops, int8.gops);
-    limits.int8_instruction = int8.instruction;
-    return {};
+    return Limits{memory.gbs, memory.gbs,      memory.gbs, memory.buffer_bytes, memory.last_level_cache_bytes,
+                  int8.gops,  int8.instruction};
+  }
+  static Limits of_both(const Limits& before, Limits after) {
+    after.dram_gbs_min = std::min(before.dram_gbs, after.dram_gbs);
+    after.dram_gbs = after.dram_gbs_max = std::max(before.dram_gbs, after.dram_gbs);
+    after.int8_gops = std::max(before.int8_gops, after.int8_gops);
+    return after;
   }
 
   Status warm_up(const TestResult& r) {
@@ -189,6 +194,7 @@ class ChannelRun {
   SpeedProbe& probe_;
   Setup setup_;
   std::size_t block_;
+  std::optional<Limits> probed_;         // the last time
   std::vector<std::uint32_t> accepted_;  // of the simulated test at hand; it is alone in its group
 };
 

@@ -63,6 +63,7 @@ void add_own_fields(const TestResult& r, Json& out) {
   out["median_ns"] = whole(median(ns));
   out["min_ns"] = whole(smallest(ns));
   out["ms_per_pass"] = r.pass_ms();
+  out["cpu_ms_per_pass"] = r.pass_cpu_ms();
   out["ratio_to_one_row"] = number(r.ratio_to_one_row);
   out["break_even_tokens"] = number(r.break_even_tokens);
   out["bytes_per_pass"] = r.bytes_per_pass ? Json(whole(*r.bytes_per_pass)) : Json();

@@ -42,10 +42,14 @@ struct Column {
   bool left;
 };
 constexpr Column kColumns[] = {
-    {"model", 30, true},           {"size", 10, false},  {"params", 9, false}, {"backend", 7, true},
-    {"threads", 7, false},         {"kv", 7, true},      {"test", 22, false},  {"t/s", 16, false},
-    {"ms/pass", 9, false},         {"min ms", 9, false}, {"x1 row", 6, false}, {"GB/s (of DRAM)", 14, false},
-    {"GOPS (of int8)", 14, false}, {"peak", 10, false},
+    {"model", 30, true},           {"size", 10, false},
+    {"params", 9, false},          {"backend", 7, true},
+    {"threads", 7, false},         {"kv", 7, true},
+    {"test", 22, false},           {"t/s", 16, false},
+    {"ms/pass", 9, false},         {"min ms", 9, false},
+    {"cpu ms", 9, false},          {"x1 row", 6, false},
+    {"GB/s (of DRAM)", 14, false}, {"GOPS (of int8)", 14, false},
+    {"peak", 10, false},
 };
 
 std::vector<std::string> cells(const TestResult& r) {
@@ -60,6 +64,7 @@ std::vector<std::string> cells(const TestResult& r) {
           fmt::format("{:.2f} ± {:.2f}", average(ts), deviation(ts)),
           fmt::format("{:.2f}", r.pass_ms()),
           fmt::format("{:.2f}", smallest(r.ns()) / r.passes / 1e6),
+          fmt::format("{:.2f}", r.pass_cpu_ms()),
           ratio_text(r.ratio_to_one_row),
           with_share(r.bandwidth_gbs(), r.share_of_bandwidth()),
           with_share(r.gops(), r.share_of_int8_peak()),
@@ -113,8 +118,8 @@ class MarkdownWriter final : public Writer {
     for (const Column& column : kColumns) {
       header += column.left ? fmt::format(" {:<{}} |", column.name, column.width)
                             : fmt::format(" {:>{}} |", column.name, column.width);
-      const std::string dashes(static_cast<std::size_t>(column.width), '-');
-      rule += column.left ? " " + dashes + " |" : " " + dashes + ":|";
+      const std::string dashes(static_cast<std::size_t>(column.width - 1), '-');
+      rule += " " + dashes + (column.left ? "- |" : ": |");
     }
     out_ << header << '\n' << rule << '\n' << std::flush;
   }

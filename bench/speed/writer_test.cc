@@ -67,7 +67,7 @@ TEST(JsonWriter, KeepsTheNamesOfLlamaBenchAndAddsOurs) {
     "avg_ns": 250000000, "stddev_ns": 212132034, "avg_ts": 100.0,
     "test": "rows16@d64", "weights": "file", "kv_channel": "e8-q10", "draft": "", "draft_weights": "",
     "draft_kv_channel": "", "isa": "avx2", "n_rows": 16, "simulated": false, "simulated_tokens_per_cycle": null,
-    "emitted_tokens": null, "median_ns": 250000000, "min_ns": 100000000, "ms_per_pass": 250.0,
+    "emitted_tokens": null, "median_ns": 250000000, "min_ns": 100000000, "ms_per_pass": 250.0, "cpu_ms_per_pass": 450.0,
     "ratio_to_one_row": 2.5, "break_even_tokens": null, "bytes_per_pass": 5000000000, "bandwidth_gbs": 20.0,
     "share_of_bandwidth": 0.5, "gops": 200.0, "share_of_int8_peak": 0.2,
     "limits": {"dram_gbs": 40.0, "dram_gbs_min": 30.0, "dram_gbs_max": 40.0, "dram_buffer_bytes": 1073741824,
@@ -112,7 +112,8 @@ TEST(CsvWriter, QuotesEveryValueBelowOneHeader) {
       "build_commit,build_number,cpu_info,gpu_info,backends,model_filename,model_type,model_size,"
       "model_n_params,n_batch,n_ubatch,n_threads,type_k,type_v,n_prompt,n_gen,n_depth,test_time,avg_ns,"
       "stddev_ns,avg_ts,stddev_ts,test,weights,kv_channel,draft,draft_weights,draft_kv_channel,isa,n_rows,"
-      "simulated,simulated_tokens_per_cycle,emitted_tokens,median_ns,min_ns,ms_per_pass,ratio_to_one_row,"
+      "simulated,simulated_tokens_per_cycle,emitted_tokens,median_ns,min_ns,ms_per_pass,cpu_ms_per_pass,"
+      "ratio_to_one_row,"
       "break_even_tokens,bytes_per_pass,bandwidth_gbs,share_of_bandwidth,gops,share_of_int8_peak,"
       "limits_dram_gbs,limits_dram_gbs_min,limits_dram_gbs_max,limits_dram_buffer_bytes,"
       "limits_last_level_cache_bytes,limits_int8_gops,limits_int8_instruction,peak_rss_bytes,note");
@@ -121,7 +122,7 @@ TEST(CsvWriter, QuotesEveryValueBelowOneHeader) {
       R"("abc1234","0","A ""CPU""","","CPU","m.gguf","qwen3 8.19B q4_0","4294967296","8190000000",)"
       R"("256","256","2","e8-q10","e8-q10","0","0","64","2026-01-31T12:34:56Z","250000000","212132034",)"
       R"("100.0","84.8528137423857","rows16@d64","file","e8-q10","","","","avx2","16","false","","",)"
-      R"("250000000","100000000","250.0","2.5","","5000000000","20.0","0.5","200.0","0.2","40.0","30.0",)"
+      R"("250000000","100000000","250.0","450.0","2.5","","5000000000","20.0","0.5","200.0","0.2","40.0","30.0",)"
       R"("40.0","1073741824","33554432","1000.0","vpmaddubsw","5368709120","")");
   EXPECT_THAT(second, HasSubstr(R"("SIMULATED-3.5-tg32-rows8","random")"));
   EXPECT_THAT(second, HasSubstr("RANDOM weights"));
@@ -135,10 +136,13 @@ TEST(MarkdownWriter, PrintsATableAndWhatBelongsToAllOfIt) {
   const std::string text = written("md", {eight, even, simulated()});
   EXPECT_THAT(text,
               StartsWith("| model                          |       size |    params | backend | threads |"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("| qwen3 8.19B q4_0               |   4.00 GiB |    8.19 B | CPU     |       2 | "
+                "e8-q10  |             rows16@d64 |   100.00 ± 84.85 |    250.00 |    100.00 |    450.00 |   "
+                "2.50 |     20.0 (50%) |    200.0 (20%) |   5.00 GiB |\n"));
   EXPECT_THAT(text,
-              HasSubstr("| qwen3 8.19B q4_0               |   4.00 GiB |    8.19 B | CPU     |       2 | "
-                        "e8-q10  |             rows16@d64 |   100.00 ± 84.85 |    250.00 |    100.00 |   "
-                        "2.50 |     20.0 (50%) |    200.0 (20%) |   5.00 GiB |\n"));
+              HasSubstr("\n| ------------------------------ | ---------: | --------: | ------- | ------: |"));
   EXPECT_THAT(text, HasSubstr("| qwen3 8.19B q4_0 RANDOM weights |"));
   EXPECT_THAT(text,
               HasSubstr("Memory reads 30.0 to 40.0 GB/s beside these tests (1.00 GiB buffer, last-level "

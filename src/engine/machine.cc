@@ -1,10 +1,12 @@
 // Memory, cache sizes and the processor's name, from Linux and macOS.
 #include "engine/machine.h"
 
+#include <fmt/format.h>
 #include <kakeya/speed.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -78,6 +80,12 @@ std::string cpu_name() {
 }
 
 namespace engine {
+
+Status check_free_memory(const std::string& what, std::uint64_t needed, std::uint64_t available) {
+  if (available == 0 || needed <= available) return {};
+  return Error{ErrorCode::kOutOfMemory, fmt::format("{}: it needs {} MiB more, found {} MiB of free memory",
+                                                    what, needed >> 20, available >> 20)};
+}
 
 std::uint64_t last_level_cache_bytes() {
 #if defined(__linux__) && defined(_SC_LEVEL3_CACHE_SIZE)

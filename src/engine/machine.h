@@ -1,8 +1,14 @@
 // What the system says about the machine, beyond kakeya/speed.h.
 #pragma once
+#include <kakeya/result.h>
+
 #include <cstdint>
+#include <string>
 
 namespace kakeya::engine {
+
+// Errors: kOutOfMemory naming both when `what` needs more bytes than are available; 0 available: unknown.
+Status check_free_memory(const std::string& what, std::uint64_t needed, std::uint64_t available);
 
 // 0 = unknown.
 std::uint64_t last_level_cache_bytes();

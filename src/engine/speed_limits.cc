@@ -23,7 +23,7 @@ constexpr std::uint64_t kLargestBuffer = 1024 * kMiB;
 // Rates are taken over short stretches: of a shared machine's time some are undisturbed.
 constexpr std::uint64_t kReadStretch = 4 * kReadTask;
 constexpr int kReadPasses = 2;
-constexpr int kPeakRuns = 40;
+constexpr int kPeakRuns = 20;
 constexpr double kPeakRunSeconds = 0.001;
 constexpr std::size_t kTasksPerThread = 4;
 
@@ -68,11 +68,8 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 Status SpeedProbeImpl::check_memory(std::size_t tokens) const {
   std::uint64_t needed = missing_bytes(*caches_.kv, tokens);
   if (caches_.draft_kv) needed += missing_bytes(*caches_.draft_kv, tokens);
-  const std::uint64_t available = process_memory().available_bytes;
-  if (available == 0 || needed <= available) return {};
-  return Error{ErrorCode::kOutOfMemory,
-               fmt::format("depth {}: its rows in {} need {} MiB more, found {} MiB of free memory", tokens,
-                           caches_.options.kv, needed / kMiB, available / kMiB)};
+  return check_free_memory(fmt::format("depth {}, its rows in {}", tokens, caches_.options.kv), needed,
+                           process_memory().available_bytes);
 }
 
 PassCost SpeedProbeImpl::cost(std::size_t depth, std::size_t rows, PassLogits logits) const {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/machine.h"
 #include "engine/pair_test_support.h"
 
 namespace kakeya::engine {
@@ -104,6 +105,7 @@ TEST(SpeedProbe, RefusesWhatCannotBeAndGoesOn) {
     EXPECT_THAT(result.error().message, HasSubstr(words));
   };
   refused(p.probe->set_depth(1025), "found 1025, expected at most 1024");
+  refused(p.probe->observe(257), "257 rows, expected at most 256");
   ASSERT_TRUE(p.probe->set_depth(1020).ok());
   refused(p.probe->pass(5, PassLogits::kAll), "5 rows at depth 1020, expected at most 1024 together");
   refused(p.probe->pass(0, PassLogits::kAll), "0 rows");
@@ -112,7 +114,6 @@ TEST(SpeedProbe, RefusesWhatCannotBeAndGoesOn) {
   refused(p.probe->propose(1), "at least 2");
   const std::uint32_t accepted[] = {4};
   refused(p.probe->given_cycles(4, 4, accepted), "less than the width, 4");
-  refused(p.probe->observe(257), "at most 256");
   EXPECT_TRUE(p.probe->pass(4, PassLogits::kAll).ok());
   refused(plain.probe->observe(1), "draft");
   refused(plain.probe->propose(0), "draft");
@@ -149,6 +150,16 @@ TEST(MachineLimits, AreMeasuredWithTheBufferThatWasAskedFor) {
   const std::string isa = p.engine->isa();
   EXPECT_EQ(int8.instruction.empty(), isa == "scalar" || isa == "sse4");
   EXPECT_EQ(int8.gops > 0.1, !int8.instruction.empty());
+}
+
+TEST(FreeMemory, ThatIsTooLittleIsNamedBesideWhatIsNeeded) {
+  constexpr std::uint64_t kMib = std::uint64_t{1} << 20;
+  EXPECT_TRUE(check_free_memory("depth 9", 5 * kMib, 5 * kMib).ok());
+  EXPECT_TRUE(check_free_memory("depth 9", 5 * kMib, 0).ok());
+  const Status status = check_free_memory("depth 9", 7 * kMib, 5 * kMib);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_EQ(status.error().message, "depth 9: it needs 7 MiB more, found 5 MiB of free memory");
 }
 
 TEST(ProcessMemory, GrowsWithWhatIsTouched) {

@@ -8,7 +8,7 @@
 
 namespace kakeya::kernels {
 
-// Reads every cache line once, as four streams. Bytes in whole KiB.
+// Reads every cache line once, as four streams. Whole KiB, the start on a multiple of 16.
 void read_bytes(std::span<const std::byte> bytes);
 
 // Independent instructions back to back, operands in registers.

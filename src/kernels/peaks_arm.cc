@@ -15,7 +15,7 @@ void smull_rounds(std::uint64_t rounds) {
   int8x16_t x = vdupq_n_s8(3), y = vdupq_n_s8(5);
   int32x4_t sums[kSums] = {};
   for (std::uint64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 8
+    KAKEYA_UNROLL_ALL
     for (std::size_t s = 0; s < kSums; ++s) {
       asm volatile("" : "+w"(x), "+w"(y));
       const int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(y));
@@ -36,7 +36,7 @@ void sdot_rounds(std::uint64_t rounds) {
   const int8x16_t x = vdupq_n_s8(3), y = vdupq_n_s8(5);
   int32x4_t sums[kSums] = {};
   for (std::uint64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 16
+    KAKEYA_UNROLL_ALL
     for (std::size_t s = 0; s < kSums; ++s) {
       sums[s] = vdotq_s32(sums[s], x, y);
       asm volatile("" : "+w"(sums[s]));
@@ -55,7 +55,7 @@ void smmla_rounds(std::uint64_t rounds) {
   const int8x16_t x = vdupq_n_s8(3), y = vdupq_n_s8(5);
   int32x4_t sums[kSums] = {};
   for (std::uint64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 16
+    KAKEYA_UNROLL_ALL
     for (std::size_t s = 0; s < kSums; ++s) {
       sums[s] = vmmlaq_s32(sums[s], x, y);
       asm volatile("" : "+w"(sums[s]));

@@ -4,6 +4,13 @@
 
 #include "kernels/panel_ops.h"
 
+// Loops over register arrays must be unrolled whole, or the arrays live in memory.
+#if defined(__clang__)
+#define KAKEYA_UNROLL_ALL _Pragma("unroll")
+#else
+#define KAKEYA_UNROLL_ALL _Pragma("GCC unroll 16")
+#endif
+
 namespace kakeya::kernels {
 
 #if defined(__x86_64__)

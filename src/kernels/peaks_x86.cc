@@ -20,7 +20,7 @@ void maddubs_rounds(std::uint64_t rounds) {
   const __m256i x = _mm256_set1_epi8(3);
   __m256i y = _mm256_set1_epi8(5), sums[kSums] = {};
   for (std::uint64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 12
+    KAKEYA_UNROLL_ALL
     for (std::size_t s = 0; s < kSums; ++s) {
       asm volatile("" : "+x"(y));
       sums[s] = _mm256_add_epi16(sums[s], _mm256_maddubs_epi16(x, y));
@@ -40,7 +40,7 @@ void vnni_rounds(std::uint64_t rounds) {
   const __m512i x = _mm512_set1_epi8(3), y = _mm512_set1_epi8(5);
   __m512i sums[kSums] = {};
   for (std::uint64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 16
+    KAKEYA_UNROLL_ALL
     for (std::size_t s = 0; s < kSums; ++s) {
       sums[s] = _mm512_dpbusd_epi32(sums[s], x, y);
       asm volatile("" : "+v"(sums[s]));
