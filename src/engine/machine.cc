@@ -10,6 +10,9 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #ifdef __APPLE__
 #include <mach/mach.h>
 #include <sys/sysctl.h>
@@ -80,6 +83,12 @@ std::string cpu_name() {
 }
 
 namespace engine {
+
+void release_freed_memory() {
+#ifdef __GLIBC__
+  (void)::malloc_trim(0);
+#endif
+}
 
 Status check_free_memory(const std::string& what, std::uint64_t needed, std::uint64_t available) {
   if (available == 0 || needed <= available) return {};

@@ -9,6 +9,7 @@
 
 #include "decode/sampler.h"
 #include "decode/speculative.h"
+#include "engine/machine.h"
 
 namespace kakeya::engine {
 namespace {
@@ -49,6 +50,12 @@ SpeedProbeImpl::SpeedProbeImpl(std::shared_ptr<EngineState> state, SessionCaches
   if (!state_->draft) return;
   draft_scratch_ = state_->draft->make_scratch();
   drafter_.emplace(*state_->draft, *caches_.draft_kv, *draft_scratch_, state_->compute);
+}
+
+SpeedProbeImpl::~SpeedProbeImpl() {
+  caches_.kv.reset();
+  caches_.draft_kv.reset();
+  release_freed_memory();
 }
 
 template <class F>

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+
+#include "base/page_buffer.h"
 #include "engine/machine.h"
 #include "engine/pair_test_support.h"
 
@@ -169,7 +172,10 @@ TEST(ProcessMemory, GrowsWithWhatIsTouched) {
   constexpr std::size_t kBytes = std::size_t{64} << 20;
   ASSERT_TRUE(reset_peak_memory());
   const ProcessMemory before = process_memory();
-  { const std::vector<char> touched(kBytes, 1); }
+  {
+    const auto buffer = test::take(base::PageBuffer::allocate(kBytes));
+    std::memset(buffer.bytes().data(), 1, kBytes);
+  }
   EXPECT_GE(process_memory().peak_rss_bytes, before.rss_bytes + kBytes * 9 / 10);
   ASSERT_TRUE(reset_peak_memory());
   EXPECT_LT(process_memory().peak_rss_bytes, before.rss_bytes + kBytes / 2);
