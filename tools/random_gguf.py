@@ -119,7 +119,7 @@ def random_rows(rng, kind, rows, width):
         out[:, :2] = d.view(np.uint8).reshape(blocks, 2)
     elif kind == "Q8_0":
         codes = out[:, 2:].view(np.int8)
-        np.maximum(codes, -127, out=codes)  # quantisers never write -128
+        codes[codes == -128] = 0  # which quantisers never write
         out[:, :2] = scales(rng, blocks, deviation, uniform(255)).view(np.uint8).reshape(blocks, 2)
     elif kind == "Q4_K":
         sc = rng.integers(32, 64, (blocks, 8), np.uint8)  # six bits; the minimums are the same, so the mean is 0
@@ -129,7 +129,8 @@ def random_rows(rng, kind, rows, width):
         out[:, 4:8] = out[:, 8:12] = sc[:, :4] | (sc[:, 4:] >> 4) << 6
         out[:, 12:16] = (sc[:, 4:] & 15) * 17
     elif kind == "Q6_K":
-        out[:, 192:208] = rng.integers(64, 128, (blocks, 16), np.uint8)
+        sc = rng.integers(64, 128, (blocks, 16), np.int8) * rng.choice(np.array([-1, 1], np.int8), (blocks, 16))
+        out[:, 192:208] = sc.view(np.uint8)  # codes reach from -32 to 31: both signs here too
         out[:, 208:] = scales(rng, blocks, deviation, 97.3 * uniform(64)).view(np.uint8).reshape(blocks, 2)
     return out
 

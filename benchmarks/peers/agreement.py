@@ -19,16 +19,16 @@ import numpy as np
 from compare import write_atomic
 from gguf_weights import GgufWeights
 from programs import Program, ProgramError
-from reference import BLOCK_256_FOR_K, BLOCK_32, Qwen3
+from reference import Qwen3, as_llama_cpp, as_ours
 
 KL_LIMIT = 1e-3
 HERE = pathlib.Path(__file__).resolve().parent
 TINY = HERE.parents[1] / "models" / "tiny" / "golden.json"
-EXACT, EXACT_32, EXACT_256 = "exact", "exact, int8 inputs per 32", "exact, int8 inputs as llama.cpp"
+EXACT, EXACT_AS_OURS, EXACT_AS_PEER = "exact", "exact, inputs rounded as ours", "exact, inputs rounded as llama.cpp"
 OURS, OURS_F32, PEER, PEER_F32 = "ours, bf16 KV", "ours, f32 KV", "llama.cpp, f16 KV", "llama.cpp, f32 KV"
 # What is asked for comes first; the others say where the difference comes from.
 PAIRS = [(PEER, OURS), (PEER_F32, OURS_F32), (EXACT, OURS), (EXACT, PEER), (EXACT, OURS_F32), (EXACT, PEER_F32),
-         (EXACT_32, OURS_F32), (EXACT_256, PEER_F32), (EXACT, EXACT_32), (EXACT, EXACT_256), (EXACT_256, EXACT_32)]
+         (EXACT_AS_OURS, OURS_F32), (EXACT_AS_PEER, PEER_F32), (EXACT, EXACT_AS_OURS), (EXACT, EXACT_AS_PEER), (EXACT_AS_PEER, EXACT_AS_OURS)]
 
 
 def log_softmax(logits):
@@ -115,7 +115,7 @@ def all_logits(args, weights, texts):
         work = pathlib.Path(d)
         return {OURS: ours_logits(args, texts, "bf16", work), OURS_F32: ours_logits(args, texts, "f32", work),
                 PEER: peer_logits(args, texts, "f16", work), PEER_F32: peer_logits(args, texts, "f32", work),
-                EXACT: exact(None), EXACT_32: exact(BLOCK_32), EXACT_256: exact(BLOCK_256_FOR_K)}
+                EXACT: exact(None), EXACT_AS_OURS: exact(as_ours), EXACT_AS_PEER: exact(as_llama_cpp)}
 
 
 def markdown(found, near_tie):

@@ -28,6 +28,7 @@ class Bench:
 
     def __init__(self, args):
         self.args, self.results, self.raw, self.memory, self.ready, self.draft = args, {}, [], {}, {}, {}
+        self.load = os.getloadavg()[0]
         self.plan = Plan(pairs=args.pairs, cap_s=args.cap_seconds, attempts=args.attempts)
         self.probe = BandwidthProbe(args.threads) if args.probe else None
 
@@ -35,7 +36,7 @@ class Bench:
         flags = ["-m", self.args.model, "--kv", group.ours, "-t", self.args.threads]
         if self.args.draft:
             flags += ["--draft", self.args.draft]
-        program = Program(f"ours ({group.ours})", shlex.split(self.args.ours) + flags)
+        program = Program(f"ours ({group.ours})", shlex.split(self.args.ours) + flags, priority=self.args.nice)
         self.ready["ours"] = program.ready
         return program
 
@@ -44,7 +45,7 @@ class Bench:
                  self.args.threads, "--ctx", group.context]
         pages = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if self.args.peer_huge_pages else None
         program = Program(f"peer ({group.peer.label})", shlex.split(self.args.peer) + flags, spins=True,
-                          environment=pages)
+                          environment=pages, priority=self.args.nice)
         self.ready["peer"] = program.ready
         return program
 
@@ -109,7 +110,8 @@ def report(bench, wanted):
             cases.timed_rows({k: v for k, v in bench.results.items() if k[2].endswith(f"-{cases.LONG}")}) +
             cases.memory_rows(bench.memory))
     text = f"# {pathlib.Path(bench.args.model).name}: kakeya-llm and llama.cpp\n\n"
-    text += f"{bench.args.threads} threads, {bench.args.pairs} pairs asked for. Ratio: peer / ours in time or bytes.\n\n"
+    text += f"{bench.args.threads} threads, {bench.args.pairs} pairs asked for. Ratio: peer / ours in time or bytes; 'fastest': of "
+    text += f"the fastest steps. Load average at the start: {bench.load:.1f}.\n\n"
     text += cases.markdown(rows, wanted)
     for name, ms in bench.draft.items():
         text += f"\n{name} of our draft, 16 rows at depth {cases.SHORT}: {ms:.2f} ms\n"
@@ -131,6 +133,7 @@ def parse(argv):
     parser.add_argument("--wanted", type=pathlib.Path, default=HERE / "wanted.json")
     parser.add_argument("--out", type=pathlib.Path, help="directory for NAME.json and NAME.md")
     parser.add_argument("--peer-huge-pages", action="store_true", help="2 MiB pages for the peer's heap")
+    parser.add_argument("--nice", type=int, default=0, help="priority of both programs; below 0 needs root")
     parser.add_argument("--no-probe", dest="probe", action="store_false", help="without the bandwidth probe")
     args = parser.parse_args(argv)
     if args.pairs < 1 or args.threads < 1 or args.attempts < 1:
@@ -172,7 +175,7 @@ def main(argv=None):
         write_atomic(args.out / f"{name}.md", text)
         write_atomic(args.out / f"{name}.json", json.dumps({
             "created_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "model": args.model, "threads": args.threads, "machine": platform.uname()._asdict(), "limits": limits,
+            "model": args.model, "threads": args.threads, "nice": args.nice, "load_average_at_start": bench.load, "machine": platform.uname()._asdict(), "limits": limits,
             "ready": bench.ready, "draft_ms": bench.draft, "failure": failure,
             "rows": [vars(r) | dict(zip(("wanted", "reached"), cases.verdict(r, wanted))) for r in rows],
             "measurements": bench.raw}, indent=1))

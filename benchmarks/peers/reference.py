@@ -5,17 +5,22 @@ a difference comes from there.
 """
 import numpy as np
 
-# Values that share a scale when the input of a matrix is rounded, by the matrix's type.
-BLOCK_32 = lambda kind: 32                                  # kakeya-llm
-BLOCK_256_FOR_K = lambda kind: 256 if kind.endswith("_K") else 32  # llama.cpp
+
+def as_ours(_kind):
+    """How many values share a scale when the input of a matrix is rounded, and the type of the scale."""
+    return 32, np.float32
 
 
-def rounded(x, block):
+def as_llama_cpp(kind):
+    return (256, np.float32) if kind.endswith("_K") else (32, np.float16)
+
+
+def rounded(x, block, scale_type):
     """Rows rounded to int8 with a scale per block."""
     parts = x.reshape(-1, block)
     scale = np.abs(parts).max(axis=1, keepdims=True) / 127
-    scale[scale == 0] = 1
-    return (np.rint(parts / scale) * scale).astype(np.float32).reshape(x.shape)
+    codes = np.rint(parts / np.where(scale == 0, 1, scale))
+    return (codes * scale.astype(scale_type)).astype(np.float32).reshape(x.shape)
 
 
 def rms_norm(x, weight, eps):
@@ -42,7 +47,7 @@ class Qwen3:
         """inputs times the matrix, which is read in pieces to bound memory."""
         kind = self.weights.kinds[name]
         if self.rounding and kind.startswith("Q"):
-            inputs = [rounded(x, self.rounding(kind)) for x in inputs]
+            inputs = [rounded(x, *self.rounding(kind)) for x in inputs]
         rows, step = len(self.weights.raw(name)), 16384
         pieces = [self.weights.values(name, slice(i, i + step)).T for i in range(0, rows, step)]
         return [np.concatenate([x @ w for w in pieces], axis=-1) for x in inputs]

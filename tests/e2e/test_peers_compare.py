@@ -76,6 +76,7 @@ class Statistics(unittest.TestCase):
         pairs = [(turn(10), turn(20))] + [(turn(10), turn(30, clean=False))] * 4
         found = measure.summarise(pairs, wanted_pairs=3)
         self.assertEqual((found["ratio"], found["pairs_used"], found["disturbed"]), (3.0, 5, True))
+        self.assertEqual(found["ratio_of_fastest"], 2.0)
 
     def test_a_turn_is_worth_the_median_of_its_undisturbed_steps(self):
         samples = [Sample(v, v) for v in (10, 11, 12, 90)]
@@ -95,7 +96,8 @@ class Statistics(unittest.TestCase):
 class Cases(unittest.TestCase):
     def test_every_wanted_value_belongs_to_a_row(self):
         wanted = json.loads(pathlib.Path(repo("benchmarks", "peers", "wanted.json")).read_text(encoding="utf-8"))
-        summary = {"ours_ms": 10.0, "peer_ms": 20.0, "ratio": 2.0, "ci95": (1.9, 2.1), "disturbed": False}
+        summary = {"ours_ms": 10.0, "peer_ms": 20.0, "ratio": 2.0, "ci95": (1.9, 2.1),
+                   "ratio_of_fastest": 2.0, "disturbed": False}
         results = {(g.ours, g.peer, c.name): summary for g in cases.groups() for c in g.cases}
         memory = {(g.ours, g.peer, g.memory_depth): ((1, 1), (2, 2)) for g in cases.groups()}
         rows = (cases.timed_rows(results) + cases.cost_rows(results) + cases.best_rows(results) +
@@ -112,7 +114,8 @@ class Cases(unittest.TestCase):
 
     def test_the_best_setting_is_the_faster_one(self):
         def summary(peer_ms):
-            return {"ours_ms": 10.0, "peer_ms": peer_ms, "ratio": peer_ms / 10, "ci95": (1, 2), "disturbed": False}
+            return {"ours_ms": 10.0, "peer_ms": peer_ms, "ratio": peer_ms / 10, "ci95": (1, 2),
+                    "ratio_of_fastest": 1.0, "disturbed": False}
         results = {("bf16", cases.F16, "decode-16384"): summary(30.0),
                    ("bf16", cases.F16_PLAIN, "decode-16384"): summary(25.0)}
         row, = cases.best_rows(results)
@@ -123,6 +126,8 @@ class Cases(unittest.TestCase):
         self.assertEqual(cases.verdict(row, {"x": {"ratio_at_least": 1.9}}), ("ratio >= 1.9", "reached"))
         self.assertEqual(cases.verdict(row, {"x": {"ours_at_most": 2.5}}), ("ours <= 2.5 steps", "not reached"))
         self.assertEqual(cases.verdict(row, {}), ("", ""))
+        row.disturbed = True
+        self.assertEqual(cases.verdict(row, {"x": {"ratio_at_least": 1.9}})[1], "not decided: disturbed")
 
 
 class WholeRuns(unittest.TestCase):
@@ -174,6 +179,7 @@ class WholeRuns(unittest.TestCase):
         case, = result["measurements"]
         self.assertEqual((case["pairs_taken"], case["pairs_clean"], case["disturbed"]), (6, 0, True))
         self.assertIn("1.20 *", text)
+        self.assertIn("not decided: disturbed", text)
 
     def test_drift_that_both_share_does_not_reach_the_paired_ratio(self):
         slow = {"drift": 1.05}
