@@ -36,7 +36,7 @@ class Bench:
         flags = ["-m", self.args.model, "--kv", group.ours, "-t", self.args.threads]
         if self.args.draft:
             flags += ["--draft", self.args.draft]
-        program = Program(f"ours ({group.ours})", shlex.split(self.args.ours) + flags, priority=self.args.nice)
+        program = Program(f"ours ({group.ours})", shlex.split(self.args.ours) + flags, realtime=self.args.realtime)
         self.ready["ours"] = program.ready
         return program
 
@@ -45,7 +45,7 @@ class Bench:
                  self.args.threads, "--ctx", group.context]
         pages = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if self.args.peer_huge_pages else None
         program = Program(f"peer ({group.peer.label})", shlex.split(self.args.peer) + flags, spins=True,
-                          environment=pages, priority=self.args.nice)
+                          environment=pages, realtime=self.args.realtime)
         self.ready["peer"] = program.ready
         return program
 
@@ -133,7 +133,8 @@ def parse(argv):
     parser.add_argument("--wanted", type=pathlib.Path, default=HERE / "wanted.json")
     parser.add_argument("--out", type=pathlib.Path, help="directory for NAME.json and NAME.md")
     parser.add_argument("--peer-huge-pages", action="store_true", help="2 MiB pages for the peer's heap")
-    parser.add_argument("--nice", type=int, default=0, help="priority of both programs; below 0 needs root")
+    parser.add_argument("--realtime", action="store_true",
+                        help="both programs before all others on a machine that is not idle (needs root)")
     parser.add_argument("--no-probe", dest="probe", action="store_false", help="without the bandwidth probe")
     args = parser.parse_args(argv)
     if args.pairs < 1 or args.threads < 1 or args.attempts < 1:
@@ -175,7 +176,7 @@ def main(argv=None):
         write_atomic(args.out / f"{name}.md", text)
         write_atomic(args.out / f"{name}.json", json.dumps({
             "created_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "model": args.model, "threads": args.threads, "nice": args.nice, "load_average_at_start": bench.load, "machine": platform.uname()._asdict(), "limits": limits,
+            "model": args.model, "threads": args.threads, "realtime": args.realtime, "load_average_at_start": bench.load, "machine": platform.uname()._asdict(), "limits": limits,
             "ready": bench.ready, "draft_ms": bench.draft, "failure": failure,
             "rows": [vars(r) | dict(zip(("wanted", "reached"), cases.verdict(r, wanted))) for r in rows],
             "measurements": bench.raw}, indent=1))

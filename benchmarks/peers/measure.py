@@ -16,6 +16,9 @@ OTHER_SHARE = 0.02    # of wall: the other program ran meanwhile
 SLACK_MS = 0.2        # resolution of the above on short steps
 SETTLE_S = 0.005
 LONG_STEP_MS = 200    # from here on a turn is a single step
+# Real-time programs: the kernel keeps 5 % of every second for all others (sched_rt_runtime_us), which only steps of
+# about a second feel. They count, and are good to those 5 %.
+REALTIME_KEPT, REALTIME_FELT_MS = 0.055, 400
 
 
 def stolen_ms():
@@ -35,12 +38,13 @@ class Sample:
     stolen_ms: float | None = None
     other_ms: float | None = None
 
-    def disturbances(self, threads, spins, cores=1):
+    def disturbances(self, threads, spins, cores=1, realtime=False):
         """Why this sample does not count; empty for an undisturbed one."""
         reasons, budget = [], threads * self.wall_ms
-        if self.waited_ms is not None and self.waited_ms > WAITED_SHARE * budget + SLACK_MS:
+        kept = REALTIME_KEPT if realtime and self.wall_ms > REALTIME_FELT_MS else 0
+        if self.waited_ms is not None and self.waited_ms > (WAITED_SHARE + kept) * budget + SLACK_MS:
             reasons.append("waited for a core")
-        if (spins or self.waited_ms is None) and self.cpu_ms < CPU_SHARE * budget - SLACK_MS:
+        if (spins or self.waited_ms is None) and self.cpu_ms < (CPU_SHARE - kept) * budget - SLACK_MS:
             reasons.append("less CPU time than threads x wall")
         if self.stolen_ms is not None and self.stolen_ms > STOLEN_SHARE * cores * self.wall_ms:
             reasons.append("a core was taken by the host")
@@ -85,7 +89,7 @@ def take_turn(program, other, request, steps):
     samples = [take(program, other, request) for _ in range(steps)]
     cores = os.cpu_count() or 1
     return Turn(samples, [i for i, s in enumerate(samples)
-                          if not s.disturbances(program.threads, program.spins, cores)])
+                          if not s.disturbances(program.threads, program.spins, cores, program.realtime)])
 
 
 @dataclasses.dataclass

@@ -15,10 +15,11 @@ class ProgramError(Exception):
 class Program:
     """One process. `spins`: its threads never sleep during a step, so missing CPU time means a lost core."""
 
-    def __init__(self, name, command, spins=False, environment=None, timeout_s=600, priority=0):
-        self.name, self.command, self.spins, self.timeout_s = name, [str(c) for c in command], spins, timeout_s
-        if priority:
-            self.command = ["nice", "-n", str(priority), *self.command]
+    def __init__(self, name, command, spins=False, environment=None, timeout_s=600, realtime=False):
+        self.name, self.command = name, [str(c) for c in command]
+        self.spins, self.timeout_s, self.realtime = spins, timeout_s, realtime
+        if realtime:  # first in, first out: ordinary processes get no core while a step runs
+            self.command = ["chrt", "--fifo", "1", *self.command]
         self._errors = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -28,8 +29,8 @@ class Program:
         self._buffer = b""
         try:
             self.ready = self._answer("start", "ready")
-            if priority and os.getpriority(os.PRIO_PROCESS, self._process.pid) != priority:
-                raise ProgramError(f"{name}: priority {priority} was refused")
+            if realtime and os.sched_getscheduler(self._process.pid) != os.SCHED_FIFO:
+                raise ProgramError(f"{name}: real-time scheduling was refused")
         except ProgramError:
             self._process.kill()
             self.close()

@@ -51,6 +51,12 @@ class Undisturbed(unittest.TestCase):
         self.assertEqual(sample.disturbances(2, spins=True), ["less CPU time than threads x wall"])
         self.assertEqual(sample.disturbances(2, spins=False), [])
 
+    def test_the_kernels_share_of_a_second_is_granted_to_long_steps_of_real_time_programs(self):
+        long, short = Sample(2000, 3750, 250, 0, 0), Sample(100, 187, 12, 0, 0)
+        self.assertEqual(long.disturbances(2, spins=True, realtime=True), [])
+        self.assertEqual(len(long.disturbances(2, spins=True)), 2)
+        self.assertEqual(len(short.disturbances(2, spins=True, realtime=True)), 2)
+
     def test_without_the_kernels_numbers_missing_cpu_time_is_all_there_is(self):
         self.assertEqual(Sample(10, 12).disturbances(2, spins=False), ["less CPU time than threads x wall"])
 
