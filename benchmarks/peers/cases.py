@@ -3,6 +3,7 @@ import dataclasses
 
 LONG, SHORT = 16384, 64
 SHORT_CONTEXT, LONG_CONTEXT = 1024, LONG + 512
+OURS = "e8-q10"  # our channel that the wanted values speak of; bf16 stands beside it
 BEST = "best"  # the faster of the peer's f16 settings
 
 
@@ -84,18 +85,18 @@ def timed_rows(results):
     """results: {(ours, Peer, case name): summary}. Decodes and prompts in tokens per second, others in ms."""
     rows = []
     for (ours, peer, name), s in results.items():
-        key, tokens = name, {"decode": 1, "prompt": 512}.get(name.split("-")[0])
+        key, tokens = name if ours == OURS else "", {"decode": 1, "prompt": 512}.get(name.split("-")[0])
         if name.endswith(f"-{LONG}"):
-            key = f"{name} {peer.kv}" if peer.kv != "f16" else ""
+            key = f"{key} {peer.kv}" if key and peer.kv != "f16" else ""
         value = lambda ms: 1e3 * tokens / ms if tokens else ms
         rows.append(Row(name, key, ours, peer.label, "tok/s" if tokens else "ms", value(s["ours_ms"]),
                         value(s["peer_ms"]), s["ratio"], s["ci95"], s["ratio_of_fastest"], s["disturbed"]))
     return rows
 
 
-def best_rows(results):
-    """Long contexts against the peer's faster f16 setting, per channel of ours: the rows with a wanted value."""
-    rows = []
+def long_rows(results):
+    """Long contexts: rows against the peer's faster f16 setting, then the other rows."""
+    rows, used = [], set()
     for case in LONG_CASES:
         for ours in ("e8-q10", "bf16"):
             both = [(s["peer_ms"], peer) for (o, peer, n), s in results.items()
@@ -103,10 +104,11 @@ def best_rows(results):
             if len(both) < 2:
                 continue
             peer = min(both, key=lambda pair: pair[0])[1]
-            row = next(r for r in timed_rows({(ours, peer, case.name): results[ours, peer, case.name]}))
-            row.peer, row.key = f"{BEST}: {peer.label}", f"{case.name} {BEST}"
+            row, = timed_rows({(ours, peer, case.name): results[ours, peer, case.name]})
+            row.peer, row.key = f"{BEST}: {peer.label}", f"{case.name} {BEST}" if ours == OURS else ""
             rows.append(row)
-    return rows
+            used.add((ours, peer, case.name))
+    return rows + timed_rows({k: s for k, s in results.items() if k not in used})
 
 
 def cost_rows(results):
@@ -124,13 +126,15 @@ def cost_rows(results):
 
 
 def memory_rows(memory):
-    """memory: {(ours, Peer, depth): ((rss, peak), (rss, peak))}, ours then the peer's."""
+    """memory: {(ours, Peer, depth): ((rss, peak), (rss, peak))}, ours then the peer's. Peaks where they differ."""
     rows = []
     for (ours, peer, depth), (mine, theirs) in memory.items():
-        key = f"memory-{depth}" if depth == SHORT else f"memory-{depth} {BEST}" if peer.kv == "f16" else ""
-        for what, i in (("", 0), (" peak", 1)):
-            rows.append(Row(f"memory-{depth}{what}", key if not what else "", ours, peer.label, "GB", mine[i] / 1e9,
-                            theirs[i] / 1e9, theirs[i] / mine[i]))
+        key = "" if ours != OURS else f"memory-{depth}" if depth == SHORT else f"memory-{depth} {peer.kv}"
+        rows.append(Row(f"memory-{depth}", key, ours, peer.label, "GB", mine[0] / 1e9, theirs[0] / 1e9,
+                        theirs[0] / mine[0]))
+        if any(peak > 1.02 * now for now, peak in (mine, theirs)):
+            rows.append(Row(f"memory-{depth} peak", "", ours, peer.label, "GB", mine[1] / 1e9, theirs[1] / 1e9,
+                            theirs[1] / mine[1]))
     return rows
 
 
@@ -147,7 +151,8 @@ def verdict(row, wanted):
 
 
 def markdown(rows, wanted):
-    head = "| case | our KV | peer KV | unit | ours | peer | ratio | 95 % | fastest | wanted | |\n|---|---|---|---|--:|--:|--:|---|--:|---|---|\n"
+    head = ("| case | our KV | peer KV | unit | ours | peer | ratio | 95 % | fastest | wanted | |\n"
+            "|---|---|---|---|--:|--:|--:|---|--:|---|---|\n")
     lines = []
     for row in rows:
         spread = f"{row.ci95[0]:.2f} to {row.ci95[1]:.2f}" if row.ci95 else ""

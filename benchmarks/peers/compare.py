@@ -73,9 +73,9 @@ class Bench:
             self.raw.append({"case": case.name, "ours_kv": group.ours, "peer_kv": group.peer.kv,
                              "peer_flash_attention": group.peer.flash, "context": group.context, **summary,
                              "bandwidth_gbs": probes, "load": os.getloadavg(), "pairs": raw(pairs)})
-            say(f"{case.name:14} {group.ours:7} {group.peer.label:12} ours {summary['ours_ms']:9.2f} ms, peer "
-                f"{summary['peer_ms']:9.2f} ms, ratio {summary['ratio']:.2f}, {summary['pairs_clean']} of "
-                f"{summary['pairs_taken']} pairs undisturbed")
+            say(f"{case.name:14} {group.ours:7} {group.peer.label:12} ours {summary['ours_ms']:9.2f} ms, "
+                f"peer {summary['peer_ms']:9.2f} ms, ratio {summary['ratio']:.2f}, "
+                f"{summary['pairs_clean']} of {summary['pairs_taken']} pairs undisturbed")
         self.take_memory(group, ours, peer)
         if self.args.draft and group.context == cases.SHORT_CONTEXT:
             self.take_draft(ours)
@@ -104,14 +104,13 @@ class Bench:
 
 
 def report(bench, wanted):
-    rows = (cases.timed_rows({k: v for k, v in bench.results.items() if not k[2].endswith(f"-{cases.LONG}")}) +
-            cases.cost_rows({k: v for k, v in bench.results.items() if not k[2].endswith(f"-{cases.LONG}")}) +
-            cases.best_rows(bench.results) +
-            cases.timed_rows({k: v for k, v in bench.results.items() if k[2].endswith(f"-{cases.LONG}")}) +
-            cases.memory_rows(bench.memory))
+    is_long = lambda key: key[2].endswith(f"-{cases.LONG}")
+    short = {k: v for k, v in bench.results.items() if not is_long(k)}
+    rows = (cases.timed_rows(short) + cases.cost_rows(bench.results) +
+            cases.long_rows({k: v for k, v in bench.results.items() if is_long(k)}) + cases.memory_rows(bench.memory))
     text = f"# {pathlib.Path(bench.args.model).name}: kakeya-llm and llama.cpp\n\n"
-    text += f"{bench.args.threads} threads, {bench.args.pairs} pairs asked for. Ratio: peer / ours in time or bytes; 'fastest': of "
-    text += f"the fastest steps. Load average at the start: {bench.load:.1f}.\n\n"
+    text += f"{bench.args.threads} threads, {bench.args.pairs} pairs asked for, load average at the start "
+    text += f"{bench.load:.1f}. Ratio: peer / ours in time or bytes; 'fastest': of the fastest steps.\n\n"
     text += cases.markdown(rows, wanted)
     for name, ms in bench.draft.items():
         text += f"\n{name} of our draft, 16 rows at depth {cases.SHORT}: {ms:.2f} ms\n"
@@ -176,7 +175,9 @@ def main(argv=None):
         write_atomic(args.out / f"{name}.md", text)
         write_atomic(args.out / f"{name}.json", json.dumps({
             "created_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "model": args.model, "threads": args.threads, "realtime": args.realtime, "load_average_at_start": bench.load, "machine": platform.uname()._asdict(), "limits": limits,
+            "model": args.model, "threads": args.threads, "realtime": args.realtime,
+            "load_average_at_start": bench.load,
+            "machine": platform.uname()._asdict(), "limits": limits,
             "ready": bench.ready, "draft_ms": bench.draft, "failure": failure,
             "rows": [vars(r) | dict(zip(("wanted", "reached"), cases.verdict(r, wanted))) for r in rows],
             "measurements": bench.raw}, indent=1))

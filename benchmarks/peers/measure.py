@@ -139,7 +139,8 @@ def summarise(pairs, wanted_pairs):
     ours, peer = zip(*used)
     ratios = [b / a for a, b in used]
     fastest = [min(s.wall_ms for pair in pairs for s in pair[side].samples) for side in (0, 1)]
-    return {"fastest_ms": fastest, "ratio_of_fastest": fastest[1] / fastest[0], "ours_ms": statistics.median(ours), "peer_ms": statistics.median(peer),
+    return {"fastest_ms": fastest, "ratio_of_fastest": fastest[1] / fastest[0],
+            "ours_ms": statistics.median(ours), "peer_ms": statistics.median(peer),
             "ratio_of_medians": statistics.median(peer) / statistics.median(ours),
             "ratio": statistics.median(ratios), "ci95": interval(ratios), "pairs_used": len(used),
             "pairs_taken": len(pairs), "pairs_clean": len(clean), "disturbed": len(clean) < wanted_pairs}
@@ -150,7 +151,8 @@ class BandwidthProbe:
 
     def __init__(self, threads, size=256 << 20):
         self._size, self._libc = size, ctypes.CDLL(None)
-        self._libc.memchr.argtypes, self._libc.memchr.restype = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t), ctypes.c_void_p
+        self._libc.memchr.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)
+        self._libc.memchr.restype = ctypes.c_void_p
         self._maps = [mmap.mmap(-1, size) for _ in range(threads)]
         self._addresses = [ctypes.addressof(ctypes.c_char.from_buffer(m)) for m in self._maps]
         for address in self._addresses:

@@ -9,7 +9,8 @@ python=/usr/bin/python3    # Debian's own: python3-numpy belongs to it
 fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
 
 ensure_tools() {
-  [[ $(uname -sm) == 'Linux x86_64' ]] || fail "the peer's prebuilt library is for Linux on x86-64, this is $(uname -sm)"
+  [[ $(uname -sm) == 'Linux x86_64' ]] ||
+    fail "the peer's prebuilt library is for Linux on x86-64, this is $(uname -sm)"
   scripts/setup test
   local tool
   for tool in npm git g++; do command -v "$tool" >/dev/null || fail "$tool is missing"; done
@@ -51,8 +52,8 @@ ensure_peer_steps() {
     [[ -x $peer_steps && ! $file -nt $peer_steps ]] || stale=1
   done
   [[ $stale ]] || return 0
-  g++ -std=c++20 -O2 -Wall -Wextra "${sources[@]}" -isystem "$cache/headers/include" -isystem "$cache/headers/ggml/include" \
-    -L"$peer_libraries" -l:libllama.v0.5.0.so -l:libggml.v0.5.0.so -l:libggml-base.so -Wl,-rpath,"$peer_libraries" \
+  g++ -std=c++20 -O2 -Wall -Wextra "${sources[@]}" \
+    -isystem "$cache/headers/include" -isystem "$cache/headers/ggml/include" -L"$peer_libraries" -l:libllama.v0.5.0.so -l:libggml.v0.5.0.so -l:libggml-base.so -Wl,-rpath,"$peer_libraries" \
     -o "$peer_steps.tmp"
   mv "$peer_steps.tmp" "$peer_steps"
 }
@@ -66,7 +67,8 @@ ensure_ours() {  # KAKEYA_BIN names a program that is built already
 # ensure_model SHAPE TYPE [--draft]: sets $model
 ensure_model() {
   model=$cache/models/random-$1-$2${3:+-draft}.gguf
-  [[ -s $model && ! tools/random_gguf.py -nt $model ]] || "$python" tools/random_gguf.py --shape "$1" --type "$2" --out "$model" ${3:+"$3"} >&2
+  [[ -s $model && ! tools/random_gguf.py -nt $model ]] ||
+    "$python" tools/random_gguf.py --shape "$1" --type "$2" --out "$model" ${3:+"$3"} >&2
 }
 
 ensure_peer() { ensure_tools; ensure_packages; ensure_headers; ensure_peer_steps; }

@@ -43,7 +43,8 @@ for line in sys.stdin:
     elif op == "limits":
         send(op=op, dram_gbs=50.0, int8_gops=2000.0)
     else:
-        wall = spec["prompt"] if op == "prompt" else spec["step"].get(str(request.get("rows", request.get("block"))), 5.0)
+        rows = str(request.get("rows", request.get("block")))
+        wall = spec["prompt"] if op == "prompt" else spec["step"].get(rows, 5.0)
         wall *= factor
         factor *= spec.get("drift", 1.0)
         send(op=op, wall_ms=wall, cpu_ms=wall * threads * spec.get("cpu_share", 1.0))

@@ -106,9 +106,10 @@ class Cases(unittest.TestCase):
                    "ratio_of_fastest": 2.0, "disturbed": False}
         results = {(g.ours, g.peer, c.name): summary for g in cases.groups() for c in g.cases}
         memory = {(g.ours, g.peer, g.memory_depth): ((1, 1), (2, 2)) for g in cases.groups()}
-        rows = (cases.timed_rows(results) + cases.cost_rows(results) + cases.best_rows(results) +
+        rows = (cases.timed_rows(results) + cases.cost_rows(results) + cases.long_rows(results) +
                 cases.memory_rows(memory))
         self.assertEqual(set(wanted) - {"note"}, {r.key for r in rows if r.key in wanted})
+        self.assertEqual({r.ours_kv for r in rows if r.key in wanted}, {"e8-q10"})
 
     def test_names_choose_cases_and_unknown_ones_are_refused(self):
         self.assertEqual([c.name for g in cases.groups(["decode"]) for c in g.cases][:2],
@@ -122,10 +123,11 @@ class Cases(unittest.TestCase):
         def summary(peer_ms):
             return {"ours_ms": 10.0, "peer_ms": peer_ms, "ratio": peer_ms / 10, "ci95": (1, 2),
                     "ratio_of_fastest": 1.0, "disturbed": False}
-        results = {("bf16", cases.F16, "decode-16384"): summary(30.0),
-                   ("bf16", cases.F16_PLAIN, "decode-16384"): summary(25.0)}
-        row, = cases.best_rows(results)
-        self.assertEqual((row.peer, row.ratio, row.key), ("best: f16, FA off", 2.5, "decode-16384 best"))
+        results = {("e8-q10", cases.F16, "decode-16384"): summary(30.0),
+                   ("e8-q10", cases.F16_PLAIN, "decode-16384"): summary(25.0)}
+        first, other = cases.long_rows(results)
+        self.assertEqual((first.peer, first.ratio, first.key), ("best: f16, FA off", 2.5, "decode-16384 best"))
+        self.assertEqual((other.peer, other.ratio, other.key), ("f16, FA on", 3.0, ""))
 
     def test_a_verdict_names_the_rule(self):
         row = cases.Row("x", "x", "bf16", "f16", "steps", 2.6, 5.0, 1.9)
@@ -163,6 +165,7 @@ class WholeRuns(unittest.TestCase):
         self.assertAlmostEqual(rows["rows16-64/decode-64"]["ours"], 2.0)
         self.assertAlmostEqual(rows["rows16-64/decode-64"]["peer_value"], 5.0)
         self.assertAlmostEqual(rows["memory-64"]["ratio"], 1.5)
+        self.assertAlmostEqual(rows["memory-64 peak"]["ours"], 2.0)
         self.assertEqual(result["limits"]["dram_gbs"], 50.0)
         self.assertIn("| rows16-64 | e8-q10 | f16, FA on | ms | 20.0 | 60.0 | 3.00", text)
         for case in result["measurements"]:
@@ -179,8 +182,8 @@ class WholeRuns(unittest.TestCase):
         self.assertEqual(runs[:6], ["ours", "peer"] * 3)  # the warm-up, then two pairs
 
     def test_steps_of_a_spinning_peer_without_its_cpu_time_are_taken_again_up_to_a_limit(self):
-        code, result, text, _ = self.run_compare(OURS, dict(PEER, cpu_share=0.5), "--cases", "decode-64", "--pairs", "2",
-                                                 "--attempts", "3")
+        code, result, text, _ = self.run_compare(OURS, dict(PEER, cpu_share=0.5), "--cases", "decode-64",
+                                                 "--pairs", "2", "--attempts", "3")
         self.assertEqual(code, 0)
         case, = result["measurements"]
         self.assertEqual((case["pairs_taken"], case["pairs_clean"], case["disturbed"]), (6, 0, True))
@@ -189,7 +192,8 @@ class WholeRuns(unittest.TestCase):
 
     def test_drift_that_both_share_does_not_reach_the_paired_ratio(self):
         slow = {"drift": 1.05}
-        _, result, _, _ = self.run_compare(dict(OURS, **slow), dict(PEER, **slow), "--cases", "decode-64", "--pairs", "5")
+        _, result, _, _ = self.run_compare(dict(OURS, **slow), dict(PEER, **slow), "--cases", "decode-64",
+                                           "--pairs", "5")
         self.assertAlmostEqual(result["measurements"][0]["ratio"], 1.2)
 
     def test_a_program_that_is_busy_unasked_is_named(self):
@@ -212,7 +216,8 @@ class WholeRuns(unittest.TestCase):
     def test_long_contexts_start_the_peer_once_per_setting(self):
         with tempfile.TemporaryDirectory() as d:
             log = os.path.join(d, "log")
-            code, result, text, _ = self.run_compare(OURS, dict(PEER, log=log), "--cases", "decode-16384", "--pairs", "1")
+            code, result, text, _ = self.run_compare(OURS, dict(PEER, log=log), "--cases", "decode-16384",
+                                                     "--pairs", "1")
             with open(log, encoding="utf-8") as f:
                 quits = sum(json.loads(line)[1]["op"] == "quit" for line in f)
         self.assertEqual((code, quits), (0, 4))  # f16 with and without FA, q8_0, q4_0
