@@ -76,13 +76,19 @@ class Numbers(unittest.TestCase):
         self.assertEqual(found.kl_above_limit, 1)
 
     def test_conclusions_say_what_holds_and_who_is_nearer(self):
-        near, far = agreement.Comparison(9, 1e-4, 5e-3, 2, 1, 0, 0), agreement.Comparison(9, 2e-3, 5e-3, 2, 1, 0, 1)
+        near, far = agreement.Comparison(9, 1e-4, 1e-4, 5e-3, 2, 1, 0, 0), agreement.Comparison(9, 2e-3, 1e-3, 5e-3, 2, 1, 0, 1)
         found = dict.fromkeys(agreement.PAIRS, near) | {(agreement.EXACT, agreement.PEER): far}
-        text, good = agreement.conclusions(found)
+        text, good = agreement.conclusions(found, "ours")
         self.assertTrue(good)
         self.assertIn("every position does not hold", text)
         self.assertIn("nearer to the exact answer: ours", text)
-        self.assertFalse(agreement.conclusions(found | {(agreement.PEER, agreement.OURS): far})[1])
+        self.assertFalse(agreement.conclusions(found | {(agreement.PEER, agreement.OURS): far}, "ours")[1])
+
+    def test_a_side_is_nearer_only_where_positions_agree_on_it(self):
+        noise = np.random.default_rng(2).normal(0, 1, (2, 200))
+        self.assertEqual(agreement.nearer(noise[0], noise[1]), "neither clearly")
+        self.assertEqual(agreement.nearer(noise[0], noise[1] + 1), "ours")
+        self.assertEqual(agreement.nearer(noise[0] + 1, noise[1]), "llama.cpp")
 
 
 class Reference(unittest.TestCase):
