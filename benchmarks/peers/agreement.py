@@ -148,7 +148,8 @@ def conclusions(found, nearer_side):
     holds = lambda ok: "holds" if ok else "does not hold"
     return (f"- top-1 equal to llama.cpp's outside near-ties: {holds(top1)}\n"
             f"- KL per position from llama.cpp <= {KL_LIMIT:g}: mean {holds(mean)}, every position {holds(worst)}\n"
-            f"- nearer to the exact answer: {nearer_side} (KL mean {ours.kl_mean:.2e} ours, {peer.kl_mean:.2e} llama.cpp)\n",
+            f"- nearer to the exact answer: {nearer_side} (KL mean {ours.kl_mean:.2e} ours, "
+            f"{peer.kl_mean:.2e} llama.cpp)\n",
             top1 and mean)
 
 
