@@ -3,7 +3,7 @@ import dataclasses
 
 LONG, SHORT = 16384, 64
 SHORT_CONTEXT, LONG_CONTEXT = 1024, LONG + 512
-OURS = "e8-q10"  # our channel that the wanted values speak of; bf16 stands beside it
+OURS = "e8-q10"  # our channel that most wanted values speak of; bf16 stands beside it
 BEST = "best"  # the faster of the peer's f16 settings
 
 
@@ -69,7 +69,7 @@ def groups(names=None):
 class Row:
     """A line of the table. `ours` and `peer` are values in `unit`; `ratio` above 1 is in our favour."""
     case: str
-    key: str  # of wanted.json
+    key: str  # of the file of wanted values
     ours_kv: str
     peer: str
     unit: str
@@ -105,7 +105,7 @@ def long_rows(results):
                 continue
             peer = min(both, key=lambda pair: pair[0])[1]
             row, = timed_rows({(ours, peer, case.name): results[ours, peer, case.name]})
-            row.peer, row.key = f"{BEST}: {peer.label}", f"{case.name} {BEST}" if ours == OURS else ""
+            row.peer, row.key = f"{BEST}: {peer.label}", f"{case.name} {ours} {BEST}"
             rows.append(row)
             used.add((ours, peer, case.name))
     return rows + timed_rows({k: s for k, s in results.items() if k not in used})

@@ -129,7 +129,7 @@ def parse(argv):
     parser.add_argument("--cap-seconds", type=float, default=180, help="time for a case")
     parser.add_argument("--cases", help="comma-separated: decode, rows8, rows16, prompt, memory, decode-64, ...")
     parser.add_argument("--quick", action="store_true", help="3 pairs, 40 seconds a case, no long contexts")
-    parser.add_argument("--wanted", type=pathlib.Path, default=HERE / "wanted.json")
+    parser.add_argument("--wanted", type=pathlib.Path, help="JSON of declared aims (wanted/8b.json)")
     parser.add_argument("--out", type=pathlib.Path, help="directory for NAME.json and NAME.md")
     parser.add_argument("--peer-huge-pages", action="store_true", help="2 MiB pages for the peer's heap")
     parser.add_argument("--realtime", action="store_true",
@@ -158,7 +158,7 @@ def main(argv=None):
         return 2
     if args.quick:
         chosen = [g for g in chosen if g.context == cases.SHORT_CONTEXT]
-    wanted = json.loads(args.wanted.read_text(encoding="utf-8"))
+    wanted = json.loads(args.wanted.read_text(encoding="utf-8")) if args.wanted else {}
     bench = Bench(args)
     limits, failure = {}, None
     try:
