@@ -116,36 +116,39 @@ def run_prompt(target: Target, draft: Draft, prompt: Sequence[int], max_new: int
     return totals
 
 
-def rate(prompts: Sequence[Totals], name: str) -> float:
-    """Tokens a second, pooled."""
-    return 1000 * sum(p[name][0] for p in prompts) / sum(p[name][1] for p in prompts)
+def rates(tokens: np.ndarray, ms: np.ndarray, names: Sequence[str]) -> Tuple[Dict[str, float], Dict[str, str]]:
+    """Tokens a second of every policy, from sums over prompts, and the best chain and tree of fixed size."""
+    speed = dict(zip(names, (1000 * tokens / ms).tolist()))
+    fixed = [n for n in names if n.split()[-1].isdigit()]
+    return speed, {kind: max((n for n in fixed if n.startswith(kind)), key=speed.get) for kind in ("chain", "tree")}
 
 
-def best(prompts: Sequence[Totals], kind: str) -> str:
-    fixed = [n for n in prompts[0] if n.startswith(kind) and not n.endswith("adaptive")]
-    return max(fixed, key=lambda n: rate(prompts, n))
-
-
-def gains(prompts: Sequence[Totals]) -> Dict[str, float]:
-    chain = rate(prompts, best(prompts, "chain"))
-    return {"best tree / best chain": rate(prompts, best(prompts, "tree")) / chain - 1,
-            "adaptive chain / best chain": rate(prompts, "chain adaptive") / chain - 1,
-            "adaptive tree / adaptive chain": rate(prompts, "tree adaptive") / rate(prompts, "chain adaptive") - 1}
+def gains(speed: Dict[str, float], best: Dict[str, str]) -> Dict[str, float]:
+    chain = speed[best["chain"]]
+    return {"best tree / best chain": speed[best["tree"]] / chain - 1,
+            "adaptive chain / best chain": speed["chain adaptive"] / chain - 1,
+            "adaptive tree / adaptive chain": speed["tree adaptive"] / speed["chain adaptive"] - 1}
 
 
 def summary(prompts: Sequence[Totals], resamples: int = 2000) -> Dict[str, Any]:
     """Gains with 95 % bootstrap intervals over prompts; the best width and budget are chosen anew in each resample."""
+    names = list(prompts[0])
+    tokens, ms, cycles = (np.array([[p[n][i] for n in names] for p in prompts], float) for i in range(3))
+    speed, best = rates(tokens.sum(0), ms.sum(0), names)
     draw = np.random.default_rng(0)
-    samples = [gains([prompts[i] for i in draw.integers(0, len(prompts), len(prompts))]) for _ in range(resamples)]
-    return {"prompts": len(prompts), "best": [best(prompts, "chain"), best(prompts, "tree")],
-            "tokens_per_cycle": {n: round(sum(p[n][0] for p in prompts) / sum(p[n][2] for p in prompts), 3) for n in prompts[0]},
-            "tokens_per_second": {n: round(rate(prompts, n), 3) for n in prompts[0]},
+    samples = []
+    for _ in range(resamples):
+        chosen = draw.integers(0, len(prompts), len(prompts))
+        samples.append(gains(*rates(tokens[chosen].sum(0), ms[chosen].sum(0), names)))
+    return {"prompts": len(prompts), "best": [best["chain"], best["tree"]],
+            "tokens_per_cycle": dict(zip(names, (tokens.sum(0) / cycles.sum(0)).round(3).tolist())),
+            "tokens_per_second": {n: round(v, 3) for n, v in speed.items()},
             "gains": {n: [round(v, 4)] + [round(float(np.percentile([s[n] for s in samples], q)), 4) for q in (2.5, 97.5)]
-                      for n, v in gains(prompts).items()}}
+                      for n, v in gains(speed, best).items()}}
 
 
 def table(title: str, s: Dict[str, Any]) -> None:
-    print("\n%s: %d prompts, best %s and %s" % (title, s["prompts"], *s["best"]))
+    print("\n%s: %d prompts, best %s and %s" % (title, s["prompts"], *s["best"]), flush=True)
     for n, tau in s["tokens_per_cycle"].items():
         print("  %-15s %6.3f tokens a cycle %7.3f tokens a second" % (n, tau, s["tokens_per_second"][n]))
     for n, (v, low, high) in s["gains"].items():
