@@ -128,7 +128,7 @@ class Cases(unittest.TestCase):
         results = {("e8-q10", cases.F16, "decode-16384"): summary(30.0),
                    ("e8-q10", cases.F16_PLAIN, "decode-16384"): summary(25.0)}
         first, other = cases.long_rows(results)
-        self.assertEqual((first.peer, first.ratio, first.key), ("best: f16, FA off", 2.5, "decode-16384 best"))
+        self.assertEqual((first.peer, first.ratio, first.key), ("best: f16, FA off", 2.5, "decode-16384 e8-q10 best"))
         self.assertEqual((other.peer, other.ratio, other.key), ("f16, FA on", 3.0, ""))
 
     def test_a_verdict_names_the_rule(self):
@@ -185,7 +185,8 @@ class WholeRuns(unittest.TestCase):
 
     def test_steps_of_a_spinning_peer_without_its_cpu_time_are_taken_again_up_to_a_limit(self):
         code, result, text, _ = self.run_compare(OURS, dict(PEER, cpu_share=0.5), "--cases", "decode-64",
-                                                 "--pairs", "2", "--attempts", "3")
+                                                 "--pairs", "2", "--attempts", "3", "--wanted",
+                                                 repo("benchmarks", "peers", "wanted", "8b.json"))
         self.assertEqual(code, 0)
         case, = result["measurements"]
         self.assertEqual((case["pairs_taken"], case["pairs_clean"], case["disturbed"]), (6, 0, True))
