@@ -64,11 +64,13 @@ ensure_ours() {  # KAKEYA_BIN names a program that is built already
   [[ -x $ours ]] || fail "$ours is no program"
 }
 
-# ensure_model SHAPE TYPE [--draft]: sets $model
+# ensure_model SHAPE TYPE [--draft] [--pure]: sets $model
 ensure_model() {
-  model=$cache/models/random-$1-$2${3:+-draft}.gguf
+  local shape=$1 type=$2
+  shift 2
+  model=$cache/models/random-$shape-$type$(printf '%s' "${@/#--/-}").gguf
   [[ -s $model && ! tools/random_gguf.py -nt $model ]] ||
-    "$python" tools/random_gguf.py --shape "$1" --type "$2" --out "$model" ${3:+"$3"} >&2
+    "$python" tools/random_gguf.py --shape "$shape" --type "$type" --out "$model" "$@" >&2
 }
 
 ensure_peer() { ensure_tools; ensure_packages; ensure_headers; ensure_peer_steps; }
