@@ -145,15 +145,8 @@ void add_run_flags(CLI::App* c, Flags& flags) {
 }  // namespace
 
 void add_bench_acceptance(CLI::App& app, Context& context) {
-  const auto benches = app.get_subcommands([](const CLI::App* c) { return c->get_name() == "bench"; });
-  CLI::App* bench = benches.empty() ? nullptr : benches.front();
-  if (bench == nullptr) {
-    bench = app.add_subcommand("bench", "measure");
-    bench->require_subcommand(1);
-    bench->fallthrough();
-  }
   CLI::App* command = add_command(
-      *bench, "acceptance",
+      bench_command(app), "acceptance",
       "does compressing the KV cache cost DFlash acceptance? schema b2-dflash-kakeya-v1", kExamples);
   auto flags = std::make_shared<Flags>();
   add_model_flags(command, flags->run);

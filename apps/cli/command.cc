@@ -79,6 +79,15 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
   return command;
 }
 
+CLI::App& bench_command(CLI::App& app) {
+  const auto benches = app.get_subcommands([](const CLI::App* c) { return c->get_name() == "bench"; });
+  if (!benches.empty()) return *benches.front();
+  CLI::App* bench = app.add_subcommand("bench", "measure");
+  bench->require_subcommand(1);
+  bench->fallthrough();
+  return *bench;
+}
+
 void add_engine_flags(CLI::App* command, EngineFlags& flags) {
   command
       ->add_option("--target", flags.target,

@@ -31,6 +31,8 @@ int fail(const Error& error, std::string_view next_step = {});
 // A subcommand whose callback stores the exit code of `run`. `examples` closes its help text.
 CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& what,
                       const std::string& examples);
+// The `bench` command that measuring commands stand below; made when it is first asked for.
+CLI::App& bench_command(CLI::App& app);
 template <class F>
 void on_run(CLI::App* command, Context& context, F run) {
   command->callback([&context, run] { context.exit_code = run(); });

@@ -13,5 +13,6 @@ void add_perplexity(CLI::App& app, Context& context);
 void add_codec(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
 void add_bench_acceptance(CLI::App& app, Context& context);
+void add_bench_speed(CLI::App& app, Context& context);
 
 }  // namespace kakeya::cli

@@ -23,7 +23,6 @@ std::string reserved_command(int argc, char** argv) {
   if (argc < 2) return {};
   const std::string first = argv[1];
   if (std::find(kReserved.begin(), kReserved.end(), first) != kReserved.end()) return first;
-  if (first == "bench" && argc > 2 && std::string(argv[2]) == "speed") return "bench speed";
   return {};
 }
 
@@ -49,6 +48,15 @@ std::string unsigned_problem(const std::string& text) {
   if (error == std::errc() && stop == end) return {};
   return fmt::format("found '{}', expected a whole number from 0 to {}", text,
                      std::numeric_limits<std::uint64_t>::max());
+}
+
+// llama-bench's -pg is no flag that CLI11 can read.
+void spell_out_short_flags(int argc, char** argv) {
+  static char spelled[] = "--prompt-gen";
+  const bool speed = argc > 2 && std::string(argv[1]) == "bench" && std::string(argv[2]) == "speed";
+  for (int i = 3; speed && i < argc; ++i) {
+    if (std::string(argv[i]) == "-pg") argv[i] = spelled;
+  }
 }
 
 bool is_command(CLI::App& app, const std::string& name) {
@@ -105,7 +113,9 @@ int main(int argc, char** argv) {
   add_codec(app, context);
   add_quantize(app, context);
   add_bench_acceptance(app, context);
+  add_bench_speed(app, context);
   refuse_negative_counts(app);
+  spell_out_short_flags(argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const std::system_error& error) {  // {fmt} reports so that stdout or stderr cannot be written

@@ -15,6 +15,7 @@
 namespace kakeya {
 
 class Session;
+class SpeedProbe;
 
 struct ModelInfo {
   std::string id;  // last path component, or "tiny"
@@ -27,6 +28,7 @@ struct ModelInfo {
   std::size_t max_position_embeddings = 0;
   std::size_t block_size = 0;                 // drafts
   std::vector<std::size_t> target_layer_ids;  // drafts
+  bool random_weights = false;                // made up to measure speed: what it writes means nothing
 };
 
 // Immutable after open; sessions may be used from different threads one at a time (they share the pool).
@@ -52,6 +54,8 @@ class Engine {
   virtual const std::vector<Token>& stop_ids() const = 0;
 
   virtual Result<std::unique_ptr<Session>> new_session(const SessionOptions& options) const = 0;
+  // Errors: as new_session. See kakeya/speed.h.
+  virtual Result<std::unique_ptr<SpeedProbe>> new_speed_probe(const SessionOptions& options) const = 0;
 };
 
 // A tokenizer alone, without weights.

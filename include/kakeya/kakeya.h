@@ -7,5 +7,6 @@
 #include <kakeya/quantize.h>
 #include <kakeya/result.h>
 #include <kakeya/session.h>
+#include <kakeya/speed.h>
 #include <kakeya/token.h>
 #include <kakeya/version.h>

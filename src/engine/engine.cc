@@ -8,6 +8,7 @@
 #include "base/sha256.h"
 #include "engine/engine_state.h"
 #include "engine/model_place.h"
+#include "engine/speed_probe.h"
 #include "model/random_weights.h"
 
 namespace kakeya {
@@ -50,6 +51,7 @@ ModelInfo describe(const ModelPlace& place, const Loaded& model) {
   info.head_dim = config.head_dim;
   info.vocab_size = config.vocab_size;
   info.max_position_embeddings = config.max_position_embeddings;
+  info.random_weights = model::is_random_model(place.directory);
   if (config.dflash) {
     info.block_size = config.dflash->block_size;
     info.target_layer_ids = config.dflash->target_layer_ids;
@@ -135,6 +137,10 @@ class EngineImpl final : public Engine {
 
   Result<std::unique_ptr<Session>> new_session(const SessionOptions& options) const override {
     return make_session(state_, options);
+  }
+  Result<std::unique_ptr<SpeedProbe>> new_speed_probe(const SessionOptions& options) const override {
+    KAKEYA_ASSIGN(auto probe, SpeedProbeImpl::create(state_, options));
+    return std::unique_ptr<SpeedProbe>(std::move(probe));
   }
 
  private:

@@ -6,6 +6,7 @@
 #include "decode/speculative.h"
 #include "decode/target_run.h"
 #include "engine/engine_state.h"
+#include "engine/session_caches.h"
 #include "model/scratch.h"
 
 namespace kakeya::engine {
@@ -23,8 +24,7 @@ class SessionImpl final : public Session {
   MemoryLedger ledger() const override;
 
  private:
-  SessionImpl(std::shared_ptr<EngineState> state, const SessionOptions& options,
-              std::unique_ptr<kv::Cache> kv, std::unique_ptr<kv::Cache> draft_kv);
+  SessionImpl(std::shared_ptr<EngineState> state, SessionCaches caches);
 
   // Errors: kInvalidArgument naming `what`, both lengths or the id.
   Status check_ids(const char* what, std::span<const Token> ids) const;

@@ -5,99 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "formats/config_limits.h"
+#include "formats/gguf_metadata.h"
 
 namespace kakeya::formats {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::uint64_t kMaxListItems = 1024;  // of lists that are no part of a tokenizer: one item per layer
-
-template <class T>
-json number_as_json(const GgufMeta& value) {
-  T out;
-  std::memcpy(&out, value.bytes.data(), sizeof out);
-  // ConfigReader wants whole numbers that are not negative as unsigned ones.
-  if constexpr (std::is_integral_v<T>) {
-    if (out >= 0) return static_cast<std::uint64_t>(out);
-  }
-  return out;
-}
-
-json as_json(const GgufMeta& value) {
-  switch (value.type) {
-    case GgufValue::kU8:
-      return number_as_json<std::uint8_t>(value);
-    case GgufValue::kI8:
-      return number_as_json<std::int8_t>(value);
-    case GgufValue::kU16:
-      return number_as_json<std::uint16_t>(value);
-    case GgufValue::kI16:
-      return number_as_json<std::int16_t>(value);
-    case GgufValue::kU32:
-      return number_as_json<std::uint32_t>(value);
-    case GgufValue::kI32:
-      return number_as_json<std::int32_t>(value);
-    case GgufValue::kU64:
-      return number_as_json<std::uint64_t>(value);
-    case GgufValue::kI64:
-      return number_as_json<std::int64_t>(value);
-    case GgufValue::kF32:
-      return number_as_json<float>(value);
-    case GgufValue::kF64:
-      return number_as_json<double>(value);
-    case GgufValue::kBool:
-      return value.bytes.front() != std::byte{0};
-    case GgufValue::kString:
-      return std::string(text_of(value));
-    case GgufValue::kArray:
-      break;
-  }
-  json list = json::array();
-  for (const std::int64_t item : integer_items(value)) {
-    if (value.element == GgufValue::kBool) {
-      list.push_back(item != 0);
-    } else if (item >= 0) {
-      list.push_back(static_cast<std::uint64_t>(item));
-    } else {
-      list.push_back(item);
-    }
-  }
-  return list;
-}
-
-// Typed access to the keys of one architecture.
-class Metadata {
- public:
-  Metadata(const GgufFile& file, std::string arch)
-      : file_(file), object_(gguf_metadata_json(file)), reader_(file.name, object_), arch_(std::move(arch)) {}
-  Metadata(const Metadata&) = delete;
-  Metadata& operator=(const Metadata&) = delete;
-
-  const GgufFile& file() const { return file_; }
-  const ConfigReader& reader() const { return reader_; }
-  const std::string& arch() const { return arch_; }
-  std::string key(const char* suffix) const { return arch_ + "." + suffix; }
-  const json* find(const char* suffix) const { return reader_.find(key(suffix).c_str()); }
-  Result<std::uint64_t> uint(const char* suffix, UintRange range) const {
-    return reader_.uint(key(suffix).c_str(), range);
-  }
-  Result<std::uint64_t> uint_or(const char* suffix, UintRange range, std::uint64_t fallback) const {
-    return reader_.uint_or(key(suffix).c_str(), range, fallback);
-  }
-  Error refuse(const char* suffix, const std::string& found, const std::string& expected) const {
-    return reader_.refuse(key(suffix), found, expected);
-  }
-  Error corrupt(const char* suffix, const std::string& found, const std::string& expected) const {
-    return reader_.corrupt(key(suffix), found, expected);
-  }
-
- private:
-  const GgufFile& file_;
-  json object_;
-  ConfigReader reader_;
-  std::string arch_;
-};
 
 Result<Architecture> read_architecture(const GgufFile& file) {
   const json object = gguf_metadata_json(file);
@@ -111,7 +24,7 @@ Result<Architecture> read_architecture(const GgufFile& file) {
 }
 
 // Keys that change the arithmetic in ways we do not have. `neutral` may stand there.
-Status refuse_variants(const Metadata& metadata) {
+Status refuse_variants(const GgufMetadata& metadata) {
   struct Variant {
     const char* suffix;
     double neutral;
@@ -154,7 +67,7 @@ Status check_tensors(const GgufFile& file, Architecture architecture) {
   return {};
 }
 
-Result<std::size_t> read_vocab_size(const Metadata& metadata, Architecture architecture) {
+Result<std::size_t> read_vocab_size(const GgufMetadata& metadata, Architecture architecture) {
   const GgufFile& file = metadata.file();
   if (architecture != Architecture::kDFlashDraft) {
     const GgufTensor* embedding = file.tensor("token_embd.weight");
@@ -192,7 +105,7 @@ Result<std::size_t> read_vocab_size(const Metadata& metadata, Architecture archi
   return stated;
 }
 
-Status read_sizes(const Metadata& metadata, ModelConfig& config) {
+Status read_sizes(const GgufMetadata& metadata, ModelConfig& config) {
   KAKEYA_ASSIGN(config.layers, metadata.uint("block_count", kLayerRange));
   KAKEYA_ASSIGN(config.max_position_embeddings, metadata.uint("context_length", kPositionRange));
   KAKEYA_ASSIGN(config.hidden_size, metadata.uint("embedding_length", kHiddenRange));
@@ -224,7 +137,7 @@ Status read_sizes(const Metadata& metadata, ModelConfig& config) {
   return {};
 }
 
-Status read_rope(const Metadata& metadata, ModelConfig& config) {
+Status read_rope(const GgufMetadata& metadata, ModelConfig& config) {
   const std::string theta_key = metadata.key("rope.freq_base");
   KAKEYA_ASSIGN(config.rope_theta, metadata.reader().real_or(theta_key.c_str(), kThetaRange, 10000));
   // Drafts of multi-axis targets turn along the first axis alone, which is ordinary RoPE.
@@ -255,7 +168,7 @@ Status read_rope(const Metadata& metadata, ModelConfig& config) {
   return {};
 }
 
-Status read_windows(const Metadata& metadata, ModelConfig& config) {
+Status read_windows(const GgufMetadata& metadata, ModelConfig& config) {
   config.sliding.assign(config.layers, false);
   KAKEYA_ASSIGN(const std::uint64_t window,
                 metadata.uint_or("attention.sliding_window", {0, kPositionRange.max}, 0));
@@ -280,75 +193,12 @@ Status read_windows(const Metadata& metadata, ModelConfig& config) {
   return {};
 }
 
-// dflash.target_layers names the layer whose input is tapped, one more than the id of the checkpoint. Files
-// from before that convention carry dflash.target_layer_ids, the ids themselves.
-Result<std::vector<std::size_t>> read_taps(const Metadata& metadata) {
-  const bool inputs = metadata.find("target_layers") != nullptr;
-  const char* suffix = inputs ? "target_layers" : "target_layer_ids";
-  const json* list = metadata.find(suffix);
-  if (inputs && metadata.find("target_layer_ids") != nullptr) {
-    return metadata.corrupt("target_layer_ids", "it beside target_layers", "one of the two");
-  }
-  if (list == nullptr || !list->is_array() || list->empty() || list->size() > kMaxTaps) {
-    return metadata.corrupt(inputs ? suffix : "target_layers", list == nullptr ? "nothing" : describe(*list),
-                            "a list of 1 to " + std::to_string(kMaxTaps) + " layers");
-  }
-  const std::uint64_t shift = inputs ? 1 : 0;
-  std::vector<std::size_t> ids;
-  for (const json& item : *list) {
-    KAKEYA_ASSIGN(const std::uint64_t layer, metadata.reader().as_uint(metadata.key(suffix), item,
-                                                                       {shift, kLayerRange.max - 1 + shift}));
-    if (std::find(ids.begin(), ids.end(), layer - shift) != ids.end()) {
-      return metadata.corrupt(suffix, "layer " + std::to_string(layer) + " twice", "distinct layers");
-    }
-    ids.push_back(layer - shift);
-  }
-  return ids;
-}
-
-Result<DFlashConfig> read_dflash(const Metadata& metadata, const ModelConfig& config) {
-  DFlashConfig out;
-  KAKEYA_ASSIGN(out.block_size, metadata.uint("block_size", kBlockRange));
-  KAKEYA_ASSIGN(out.target_layer_ids, read_taps(metadata));
-  constexpr const char* kMask = "tokenizer.ggml.mask_token_id";
-  const UintRange ids = {0, config.vocab_size - 1};
-  if (metadata.reader().has(kMask)) {
-    KAKEYA_ASSIGN(const std::uint64_t mask, metadata.reader().uint(kMask, ids));
-    out.mask_token_id = static_cast<Token>(mask);
-  } else if (metadata.find("mask_token_id") != nullptr) {
-    KAKEYA_ASSIGN(const std::uint64_t mask, metadata.uint("mask_token_id", ids));
-    out.mask_token_id = static_cast<Token>(mask);
-  } else {
-    return metadata.reader().missing(kMask, "the id of the mask token");
-  }
-  if (const json* causal = metadata.find("attention.causal"); causal != nullptr) {
-    const auto slides = [&](bool value) {
-      return std::find(config.sliding.begin(), config.sliding.end(), value) != config.sliding.end();
-    };
-    if (!(*causal == true && !slides(false)) && !(*causal == false && !slides(true))) {
-      return metadata.refuse("attention.causal", describe(*causal),
-                             "nothing: causal in sliding layers, not in full ones");
-    }
-  }
-  return out;
-}
-
 }  // namespace
-
-nlohmann::json gguf_metadata_json(const GgufFile& file) {
-  json out = json::object();
-  for (const auto& [key, value] : file.metadata) {
-    const bool long_list = value.type == GgufValue::kArray && value.count > kMaxListItems;
-    if (long_list || key == "tokenizer.chat_template") continue;
-    out[key] = as_json(value);
-  }
-  return out;
-}
 
 Result<ModelConfig> gguf_model_config(const GgufFile& file) {
   ModelConfig config;
   KAKEYA_ASSIGN(config.architecture, read_architecture(file));
-  const Metadata metadata(file, to_string(config.architecture));
+  const GgufMetadata metadata(file, to_string(config.architecture));
   KAKEYA_TRY(refuse_variants(metadata));
   KAKEYA_TRY(check_tensors(file, config.architecture));
   KAKEYA_ASSIGN(config.vocab_size, read_vocab_size(metadata, config.architecture));
@@ -356,50 +206,11 @@ Result<ModelConfig> gguf_model_config(const GgufFile& file) {
   KAKEYA_TRY(read_rope(metadata, config));
   KAKEYA_TRY(read_windows(metadata, config));
   if (config.architecture == Architecture::kDFlashDraft) {
-    KAKEYA_ASSIGN(config.dflash, read_dflash(metadata, config));
+    KAKEYA_ASSIGN(config.dflash, gguf_dflash_config(metadata, config));
   } else {
     config.tie_word_embeddings = file.tensor("output.weight") == nullptr;
   }
   return config;
-}
-
-Result<GenerationConfig> gguf_generation_config(const GgufFile& file) {
-  const json object = gguf_metadata_json(file);
-  const ConfigReader reader(file.name, object);
-  GenerationConfig out;
-  const auto add = [&](std::uint64_t id) {
-    const auto token = static_cast<Token>(id);
-    if (std::find(out.eos_token_ids.begin(), out.eos_token_ids.end(), token) == out.eos_token_ids.end()) {
-      out.eos_token_ids.push_back(token);
-    }
-  };
-  for (const char* key :
-       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
-    if (!reader.has(key)) continue;
-    KAKEYA_ASSIGN(const std::uint64_t id, reader.uint(key, {0, 0x7fffffff}));
-    add(id);
-  }
-  // A GGUF file has room for one id of a kind, generation_config.json for many.
-  const GgufMeta* tokens = file.find("tokenizer.ggml.tokens");
-  const GgufMeta* types = file.find("tokenizer.ggml.token_type");
-  if (tokens != nullptr && types != nullptr) {
-    const auto texts = string_items(*tokens);
-    const auto kinds = integer_items(*types);
-    constexpr std::string_view kEnds[] = {"<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eom_id|>",
-                                          "<|eot_id|>"};
-    for (std::size_t i = 0; i < std::min(texts.size(), kinds.size()); ++i) {
-      if (kinds[i] != static_cast<std::int64_t>(GgufTokenType::kControl)) continue;
-      if (std::find(std::begin(kEnds), std::end(kEnds), texts[i]) != std::end(kEnds)) add(i);
-    }
-  }
-  KAKEYA_ASSIGN(const double temperature, reader.real_or("general.sampling.temp", {0, 1000}, 1));
-  KAKEYA_ASSIGN(const double top_p, reader.real_or("general.sampling.top_p", {0, 1}, 1));
-  KAKEYA_ASSIGN(const std::uint64_t top_k, reader.uint_or("general.sampling.top_k", {0, 1 << 24}, 0));
-  out.temperature = static_cast<float>(temperature);
-  out.top_p = static_cast<float>(top_p);
-  out.top_k = static_cast<int>(top_k);
-  out.do_sample = reader.has("general.sampling.temp") && temperature > 0;
-  return out;
 }
 
 }  // namespace kakeya::formats

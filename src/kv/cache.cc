@@ -26,7 +26,8 @@ void drop_side_rows(const RowCodec& codec, RowStore& store, std::size_t head, st
   side.resize(bytes);
 }
 
-// The side rows as they are now belong to the layer's rows. True when their number changed.
+}  // namespace
+
 bool settle_side(LayerStore& layer) {
   bool changed = false;
   for (RowStore* store : {&layer.k, &layer.v}) {
@@ -37,8 +38,6 @@ bool settle_side(LayerStore& layer) {
   }
   return changed;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Cache>> Cache::create(const KvShape& shape, const CacheOptions& options) {
   if (shape.layers == 0 || shape.kv_heads == 0 || shape.head_dim == 0) {

@@ -89,6 +89,11 @@ class Cache {
   // Drops rows at `length` and beyond although they are committed (a prefix is reused).
   virtual void truncate(std::size_t length) = 0;
 
+  // Makes the cache `length` >= length() tokens long by repeating its rows from the first on, as they are
+  // packed: a long context for measurements, without computing one. Every layer holds length() >= 1 rows. The
+  // codec counters stay. Errors: kOutOfMemory (max_tokens); the cache is then as before.
+  virtual Status repeat_rows(const kernels::Compute& compute, std::size_t length) = 0;
+
   // Softmax attention of every query row over the rows it may see, in fp32, on packed rows.
   // Grouped queries: query head h reads KV head h / (heads / kv_heads). Rows with an empty range get zeros.
   // Errors: kNumeric when a score is NaN.

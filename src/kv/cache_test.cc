@@ -80,6 +80,26 @@ TEST_P(EveryCacheChannel, AppendedThenRewoundIsAsNeverAppended) {
   }
 }
 
+TEST_P(EveryCacheChannel, RepeatedRowsAreAsAppendedAgain) {
+  const KvShape shape = {2, 2, 64};
+  std::vector<float> k = cache_rows(70, 2, 64, 5), v = cache_rows(70, 2, 64, 6);
+  for (const std::size_t held : {1, 7, 64, 70}) {
+    auto repeated = make_cache(shape, GetParam(), 400), appended = make_cache(shape, GetParam(), 400);
+    for (std::size_t layer = 0; layer < 2; ++layer) {
+      ASSERT_TRUE(append_rows(*repeated, compute(), layer, k, v, 0, held).ok());
+      for (std::size_t t = 0; t < 333; ++t) {
+        ASSERT_TRUE(append_rows(*appended, compute(), layer, k, v, t % 150 % held, t % 150 % held + 1).ok());
+      }
+    }
+    ASSERT_TRUE(repeated->repeat_rows(compute(), 150).ok());
+    ASSERT_TRUE(repeated->repeat_rows(compute(), 333).ok());
+    expect_same(*repeated, *appended);
+    EXPECT_FALSE(repeated->repeat_rows(compute(), 401).ok());
+    for (PackedCache* cache : {repeated.get(), appended.get()}) cache->rewind_to(held + 3);
+    expect_same(*repeated, *appended);
+  }
+}
+
 // Random verbs against a list of row indices: after every step the cache equals one filled afresh.
 TEST_P(EveryCacheChannel, AnySequenceOfVerbsEqualsAFreshCacheOfTheSurvivors) {
   const KvShape shape = {2, 2, 64};

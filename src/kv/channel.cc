@@ -1,6 +1,8 @@
 // The registry of KV channels.
 #include "kv/channel.h"
 
+#include <cstring>
+
 #include "base/check.h"
 #include "kv/codecs.h"
 #include "kv/lattice_codec.h"
@@ -14,6 +16,10 @@ Status RowCodec::encode_rows(const kernels::Table& ops, Rows<const float> x, std
     KAKEYA_TRY(encode(ops, x.row(r), rows + r * row_bytes(), side));
   }
   return {};
+}
+
+void RowCodec::copy_row(const std::byte* from, std::byte* to, SideRows&) const {
+  std::memcpy(to, from, row_bytes());
 }
 
 void RowCodec::unpack_codes(const kernels::Table&, bool, const std::byte*, std::size_t, const std::byte*,

@@ -63,6 +63,9 @@ class RowCodec {
   virtual void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,
                       std::span<float> out) const = 0;
 
+  // `to` becomes the row `from` of the same side rows, as if it were encoded again.
+  virtual void copy_row(const std::byte* from, std::byte* to, SideRows& side) const;
+
   // Bytes that `row` owns at the end of `side`, 0 for most rows. rewind uses it to truncate.
   virtual std::size_t side_bytes(const std::byte* row) const {
     (void)row;

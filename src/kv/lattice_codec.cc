@@ -53,6 +53,18 @@ void store_u16(std::byte* p, std::uint16_t value) {
 
 Header load_header(const std::byte* row) { return {load_u16(row), load_u16(row + 2)}; }
 
+// Where a wide row's points lie in the side bytes.
+void store_offset(std::uint8_t* codes, std::uint64_t offset) {
+  for (std::size_t i = 0; i < kOffsetBytes; ++i) codes[i] = static_cast<std::uint8_t>(offset >> (8 * i));
+}
+std::uint64_t load_offset(const std::byte* row) {
+  std::uint64_t offset = 0;
+  for (std::size_t i = 0; i < kOffsetBytes; ++i) {
+    offset |= std::to_integer<std::uint64_t>(row[kHeaderBytes + i]) << (8 * i);
+  }
+  return offset;
+}
+
 Status check_finite(std::span<const float> x) {
   const auto bad = std::find_if(x.begin(), x.end(), [](float v) { return !std::isfinite(v); });
   if (bad == x.end()) return {};
@@ -98,6 +110,7 @@ class LatticeCodec final : public RowCodec {
                     std::int8_t* out, float* scales) const override;
   void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,
               std::span<float> out) const override;
+  void copy_row(const std::byte* from, std::byte* to, SideRows& side) const override;
   std::size_t side_bytes(const std::byte* row) const override {
     return load_header(row).wide() ? wide_bytes() : 0;
   }
@@ -193,9 +206,7 @@ void LatticeCodec::encode_rare(const float* y, float step, Header header, std::b
     header.norm |= kFlag;
     std::memset(codes, 0, format_.code_bytes);
     const std::size_t offset = side.size();
-    for (std::size_t i = 0; i < kOffsetBytes; ++i) {
-      codes[i] = static_cast<std::uint8_t>(std::uint64_t{offset} >> (8 * i));
-    }
+    store_offset(codes, offset);
     side.resize(offset + wide_bytes());
     for (std::size_t i = 0; i < format_.dim; ++i) {
       store_u16(side.data() + offset + 2 * i, static_cast<std::uint16_t>(points[i]));
@@ -205,12 +216,21 @@ void LatticeCodec::encode_rare(const float* y, float step, Header header, std::b
   store_u16(row + 2, header.peak);
 }
 
+// A copy of a wide row owns its points: a rewind cuts them off with it.
+void LatticeCodec::copy_row(const std::byte* from, std::byte* to, SideRows& side) const {
+  RowCodec::copy_row(from, to, side);
+  if (!load_header(from).wide()) return;
+  const std::uint64_t offset = load_offset(from);
+  const std::size_t end = side.size();
+  KAKEYA_CHECK(end >= wide_bytes() && offset <= end - wide_bytes());
+  store_offset(reinterpret_cast<std::uint8_t*>(to + kHeaderBytes), end);
+  side.resize(end + wide_bytes());
+  std::memcpy(side.data() + end, side.data() + offset, wide_bytes());
+}
+
 // A wide row whose points are not in `side` reads as zeros: only corrupt bytes can name such a place.
 void LatticeCodec::unpack_wide(const std::byte* row, std::span<const std::byte> side, float* out) const {
-  std::uint64_t offset = 0;
-  for (std::size_t i = 0; i < kOffsetBytes; ++i) {
-    offset |= std::to_integer<std::uint64_t>(row[kHeaderBytes + i]) << (8 * i);
-  }
+  const std::uint64_t offset = load_offset(row);
   std::array<std::int16_t, lattice::kMaxDim> points{};
   if (side.size() >= wide_bytes() && offset <= side.size() - wide_bytes()) {
     const std::byte* in = side.data() + offset;

@@ -32,6 +32,9 @@ struct LayerStore {
   RowStore k, v;
 };
 
+// The side rows as they are now belong to the layer's rows. True when their number changed.
+bool settle_side(LayerStore& layer);
+
 // Floats on a cache line's start: vector loads then never cross lines.
 template <class T>
 struct LineAllocator {
@@ -89,6 +92,7 @@ class PackedCache final : public Cache {
   void rewind_to(std::size_t length) override;
   void reset() override;
   void truncate(std::size_t length) override;
+  Status repeat_rows(const kernels::Compute& compute, std::size_t length) override;
   Status attend(const kernels::Compute& compute, const AttendRequest& request) override;
   void read_row(const kernels::Compute& compute, std::size_t layer, std::size_t head, bool value,
                 std::size_t position, std::span<float> out) const override;
