@@ -49,10 +49,17 @@ void append_codec(std::vector<Case>& out, const Table& ops, const std::string& c
                  }});
 }
 
+bool uses_vbmi(const Table& ops) { return std::string_view(ops.base) == "avx512"; }
+
+// With what the case needs beyond the variant.
+std::string variant_of_codes(const Table& ops) {
+  return std::string(ops.name) + (uses_vbmi(ops) ? "+vbmi" : "");
+}
+
 void append_unpack_codes(std::vector<Case>& out, const Table& ops, const std::string& channel) {
   for (const bool values : {false, true}) {
     out.push_back({std::string("unpack_codes/") + (values ? "values/" : "keys/") + channel,
-                   std::string("avx512_vnni+vbmi"), kCodeRows, "vector", [&ops, channel, values]() -> Call {
+                   variant_of_codes(ops), kCodeRows, "vector", [&ops, channel, values]() -> Call {
                      const auto packed = std::make_shared<Packed>(ops, channel, kCodeRows);
                      const auto codes = Buffer<std::int8_t>(kCodeRows * kHeadDim);
                      const auto scales = Buffer<float>(64);
@@ -102,9 +109,8 @@ struct Attention {
 void append_attention(std::vector<Case>& out, const Table& ops, const std::string& channel, bool fast) {
   const std::size_t positions = fast ? kCodeRows : 16;
   out.push_back({std::string(fast ? "attend_fast/" : "attend/") + channel,
-                 std::string(ops.name) + (fast ? "+vbmi" : ""),
-                 static_cast<double>(Attention::kRows * positions), "row and position",
-                 [&ops, channel, positions, fast]() -> Call {
+                 fast ? variant_of_codes(ops) : ops.name, static_cast<double>(Attention::kRows * positions),
+                 "row and position", [&ops, channel, positions, fast]() -> Call {
                    const auto scene = std::make_shared<Attention>(ops, channel, positions, fast);
                    return [scene] { scene->attend(); };
                  }});
@@ -122,9 +128,11 @@ void append_cache_cases(std::vector<Case>& out) {
     if (name == "avx2" || name == "avx512") {
       for (const char* channel : {"bf16", "e8-q10"}) append_attention(out, *ops, channel, false);
     }
-    if (lattice::vbmi_row_codes() == nullptr || kernels::find_code_products(name) == nullptr) continue;
+    const kernels::CodeProducts* products = kernels::find_code_products(name);
+    if (products == nullptr || products->name != name) continue;  // none, or another variant's
+    if (uses_vbmi(*ops) && lattice::vbmi_row_codes() == nullptr) continue;
     append_attention(out, *ops, "e8-q10", true);
-    if (name != "avx512_vnni") continue;
+    if (name != "avx512_vnni" && name != "avx2") continue;
     for (const char* channel : {"e8-q10", "d4-q10"}) append_unpack_codes(out, *ops, channel);
   }
 }

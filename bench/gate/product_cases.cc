@@ -119,7 +119,7 @@ void append_product_cases(std::vector<Case>& out) {
   const CodeProducts* last = nullptr;
   for (const Table* table : kernels::available()) {
     const CodeProducts* ops = kernels::find_code_products(table->name);
-    if (ops == nullptr) continue;
+    if (ops == nullptr || std::string_view(ops->name) != table->name) continue;  // another variant's
     if (last == nullptr || ops->round != last->round) append_code_rows(out, *ops);
     append_code_matrices(out, *ops);
     last = ops;

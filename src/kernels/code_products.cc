@@ -92,6 +92,19 @@ const CodeProducts& scalar_code_products() {
 
 const CodeProducts* find_code_products(std::string_view name) {
 #if defined(__x86_64__)
+  static constexpr CodeProducts kAvx2 = {.name = "avx2",
+                                         .round = round_pair_avx2,
+                                         .exp_sum = exp_sum_avx2,
+                                         .scores = code_scores_avx2,
+                                         .sums = code_sums_avx2};
+  // AVX-512 without products of bytes is rare, and its own products of 16-bit numbers not worth a kernel.
+  if ((name == kAvx2.name || name == "avx512") && has_avx2()) return &kAvx2;
+  static constexpr CodeProducts kAvx2Vnni = {.name = "avx2_vnni",
+                                             .round = round_pair_avx2,
+                                             .exp_sum = exp_sum_avx2,
+                                             .scores = code_scores_avx2_vnni,
+                                             .sums = code_sums_avx2_vnni};
+  if (name == kAvx2Vnni.name && has_avx_vnni()) return &kAvx2Vnni;
   static constexpr CodeProducts kVnni = {.name = "avx512_vnni",
                                          .round = round_pair_avx512,
                                          .exp_sum = exp_sum_avx512,
@@ -104,6 +117,19 @@ const CodeProducts* find_code_products(std::string_view name) {
                                         .scores = code_scores_amx,
                                         .sums = code_sums_amx};
   if (name == kAmx.name && has_amx_int8()) return &kAmx;
+#elif defined(KAKEYA_ARM_TARGETS)
+  static constexpr CodeProducts kDotprod = {.name = "neon_dotprod",
+                                            .round = round_pair_neon,
+                                            .exp_sum = exp_sum_neon,
+                                            .scores = code_scores_dotprod,
+                                            .sums = code_sums_dotprod};
+  if (name == kDotprod.name && has_neon_dotprod()) return &kDotprod;
+  static constexpr CodeProducts kI8mm = {.name = "neon_i8mm",
+                                         .round = round_pair_neon,
+                                         .exp_sum = exp_sum_neon,
+                                         .scores = code_scores_i8mm,
+                                         .sums = code_sums_i8mm};
+  if (name == kI8mm.name && has_neon_i8mm()) return &kI8mm;
 #endif
   (void)name;
   return nullptr;

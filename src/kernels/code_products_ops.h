@@ -1,6 +1,7 @@
 // The products of codes of each instruction set, for code_products.cc.
 #pragma once
 #include "kernels/code_products.h"
+#include "kernels/panel_ops.h"  // KAKEYA_ARM_TARGETS
 
 namespace kakeya::kernels {
 
@@ -14,6 +15,16 @@ inline constexpr float kLog2E = 1.44269504f;
 inline constexpr float kLeastExponent = -126.0f;  // of 2, the smallest normal number
 
 #if defined(__x86_64__)
+// For has_avx2().
+void round_pair_avx2(const float* x, const float* factors, const PairRows& out, std::size_t row);
+float exp_sum_avx2(float* x, float shift, std::size_t n);
+void code_scores_avx2(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                      Rows<float> scores);
+void code_sums_avx2(const PairRows& weights, const std::int8_t* values, Rows<float> y);
+// For has_avx_vnni().
+void code_scores_avx2_vnni(const PairRows& queries, const std::int8_t* keys, std::size_t n,
+                           const float* scales, Rows<float> scores);
+void code_sums_avx2_vnni(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 // For has_avx512_vnni().
 void round_pair_avx512(const float* x, const float* factors, const PairRows& out, std::size_t row);
 float exp_sum_avx512(float* x, float shift, std::size_t n);
@@ -24,6 +35,17 @@ void code_sums_vnni(const PairRows& weights, const std::int8_t* values, Rows<flo
 void code_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                      Rows<float> scores);
 void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y);
+#elif defined(KAKEYA_ARM_TARGETS)
+// For has_neon_dotprod().
+void round_pair_neon(const float* x, const float* factors, const PairRows& out, std::size_t row);
+float exp_sum_neon(float* x, float shift, std::size_t n);
+void code_scores_dotprod(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                         Rows<float> scores);
+void code_sums_dotprod(const PairRows& weights, const std::int8_t* values, Rows<float> y);
+// For has_neon_i8mm().
+void code_scores_i8mm(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                      Rows<float> scores);
+void code_sums_i8mm(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 #endif
 
 }  // namespace kakeya::kernels

@@ -41,7 +41,7 @@ struct Int8Rows;  // kernels/panels.h
 
 // One CPU variant: the same functions built for one instruction set. `scalar` is plain C++ and the oracle.
 struct Table {
-  const char* name;  // "scalar", "sse4", "avx2", "avx512", "avx512_vnni", "amx", "neon", ...
+  const char* name;  // "scalar", "sse4", "avx2", "avx2_vnni", "avx512", "avx512_vnni", "amx", "neon", ...
   // The variant with the same functions on floats; "amx" differs from "avx512" in its products of panels.
   const char* base;
 

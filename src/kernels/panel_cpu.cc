@@ -23,11 +23,12 @@ namespace {
 struct Leaf7 {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
 };
-Leaf7 leaf7() {
+Leaf7 leaf7(unsigned part = 0) {
   Leaf7 out;
-  if (__get_cpuid_count(7, 0, &out.eax, &out.ebx, &out.ecx, &out.edx) == 0) return {};
+  if (__get_cpuid_count(7, part, &out.eax, &out.ebx, &out.ecx, &out.edx) == 0) return {};
   return out;
 }
+constexpr unsigned kAvxVnni = 1u << 4;                        // eax of part 1
 constexpr unsigned kGfni = 1u << 8, kVnni = 1u << 11;         // ecx
 constexpr unsigned kAmxTile = 1u << 24, kAmxInt8 = 1u << 25;  // edx
 
@@ -42,6 +43,23 @@ bool allow_tiles() {
 #endif
 
 }  // namespace
+
+bool has_avx2() {
+#if defined(__x86_64__)
+  static const bool found = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+  return found;
+#else
+  return false;
+#endif
+}
+
+bool has_avx_vnni() {
+#if defined(__x86_64__)
+  return has_avx2() && leaf7().eax >= 1 && (leaf7(1).eax & kAvxVnni) != 0;
+#else
+  return false;
+#endif
+}
 
 bool has_avx512_vnni() {
 #if defined(__x86_64__)

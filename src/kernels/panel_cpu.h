@@ -3,6 +3,9 @@
 
 namespace kakeya::kernels {
 
+// AVX2 with FMA, and the dot products of 256-bit vectors without AVX-512.
+bool has_avx2();
+bool has_avx_vnni();
 bool has_avx512_vnni();
 // AVX-512 VNNI, GFNI and AMX int8; asks the system for the tile registers, once.
 bool has_amx_int8();

@@ -20,7 +20,9 @@ struct Entry {
 constexpr Entry kEntries[] = {
 #if defined(__x86_64__)
     {"avx2", {"vpmaddubsw", kMaddubsOps, maddubs_rounds}},
-    {"avx512", {"vpmaddubsw", kMaddubsOps, maddubs_rounds}},  // its panels are multiplied with AVX2
+    // Their panels are multiplied with AVX2.
+    {"avx2_vnni", {"vpmaddubsw", kMaddubsOps, maddubs_rounds}},
+    {"avx512", {"vpmaddubsw", kMaddubsOps, maddubs_rounds}},
     {"avx512_vnni", {"vpdpbusd", kVnniOps, vnni_rounds}},
     {"amx", {"tdpbusd", kAmxOps, amx_rounds}},
 #elif defined(__aarch64__)

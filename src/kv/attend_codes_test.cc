@@ -1,6 +1,7 @@
 // Fast attention: its error beside the channel's own, and that a row's bits depend on the row alone.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -244,6 +245,15 @@ TEST(AttendCodes, RangesThatDoNotFitBytesAndVariantsWithoutKernelsStayExact) {
       EXPECT_EQ(attend(*fast, scene, compute, queries, 0, 2), attend(*exact, scene, compute, queries, 0, 2))
           << channel << table->name;
     }
+  }
+}
+
+TEST(AttendCodes, EveryVariantFromAvx2OrDotProductsOnHasFastAttention) {
+  const std::vector<const kernels::Table*> fast = fast_tables();
+  for (const kernels::Table* table : kernels::available()) {
+    const std::string name = table->name;
+    const bool expected = name != "scalar" && name != "sse4" && name != "neon";
+    EXPECT_EQ(std::count(fast.begin(), fast.end(), table), expected ? 1 : 0) << name;
   }
 }
 

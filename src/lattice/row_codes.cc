@@ -52,6 +52,9 @@ CodePlan::CodePlan(const RowFormat& row_format) : format(row_format) {
         const std::size_t bit = first % 8 + static_cast<std::size_t>(format.shift[i / 2]) + i % 2 * 8;
         select[odd][8 * group + i] = static_cast<std::uint8_t>(bit);
       }
+      for (std::size_t field = 0; field < 4; ++field) {
+        plan_words(first + static_cast<std::size_t>(format.shift[field]), odd, 4 * group + field);
+      }
     }
   }
   // Rounded up, so the quotient is exact while field * (excess of the inverse) < 2^(16 + shift): the excess
@@ -61,6 +64,16 @@ CodePlan::CodePlan(const RowFormat& row_format) : format(row_format) {
   inverse = static_cast<std::uint16_t>(((std::uint32_t{0x10000} << shift) + format.radix - 1) / format.radix);
 }
 
+void CodePlan::plan_words(std::size_t bit, std::size_t odd, std::size_t word) {
+  constexpr std::uint8_t kNone = 0x80;
+  const std::size_t byte = (bit + 7) / 8;  // the second of the low word; the byte before a pair is never used
+  below[odd][word] = static_cast<std::uint16_t>(bit + 8 - 8 * byte);
+  low[odd][2 * word] = byte == 0 ? kNone : static_cast<std::uint8_t>(byte - 1);
+  low[odd][2 * word + 1] = static_cast<std::uint8_t>(byte);
+  high[odd][2 * word] = static_cast<std::uint8_t>(byte + 1);
+  high[odd][2 * word + 1] = kNone;
+}
+
 const RowCodes& scalar_row_codes() {
   static constexpr RowCodes kTable = {.name = "scalar", .keys = keys, .values = values, .scales = scales};
   return kTable;
@@ -68,7 +81,14 @@ const RowCodes& scalar_row_codes() {
 
 const RowCodes* find_row_codes(std::string_view name) {
   if (name == scalar_row_codes().name) return &scalar_row_codes();
-  if (name == "avx512_vnni" || name == "amx") return vbmi_row_codes();
+  if (name == "avx512_vnni" || name == "amx") {
+    const RowCodes* found = vbmi_row_codes();
+    return found != nullptr ? found : simd_row_codes();
+  }
+  if (name == "avx2" || name == "avx2_vnni" || name == "avx512" || name == "neon_dotprod" ||
+      name == "neon_i8mm") {
+    return simd_row_codes();
+  }
   return nullptr;
 }
 

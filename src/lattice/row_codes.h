@@ -36,13 +36,20 @@ struct CodePlan {
   RowFormat format;
   std::array<std::array<std::uint8_t, 16>, 2> order{};   // 8 bytes from each group's first one
   std::array<std::array<std::uint8_t, 16>, 2> select{};  // per byte of the digits: first bit in its group
-  std::uint16_t inverse = 0;                             // quotient = (field * inverse >> 16) >> shift
+  // The same in 16-bit words, one a field: (low word >> below) | (high byte << (16 - below)).
+  std::array<std::array<std::uint8_t, 16>, 2> low{}, high{};  // their bytes in the pair, 0x80 for none
+  std::array<std::array<std::uint16_t, 8>, 2> below{};        // 1 to 8
+  std::uint16_t inverse = 0;                                  // quotient = (field * inverse >> 16) >> shift
   int shift = 0;
 
   // For format.q <= kMaxCodeRange.
   explicit CodePlan(const RowFormat& format);
   // First byte of pair p.
   std::size_t offset(std::size_t p) const { return p * 2 * static_cast<std::size_t>(format.group_bits) / 8; }
+
+ private:
+  // Of the field that begins at bit `bit` of its pair.
+  void plan_words(std::size_t bit, std::size_t odd, std::size_t word);
 };
 
 // `rows` of `codes`, stride apart; no byte at or after `end` is read.
@@ -70,5 +77,7 @@ const RowCodes& scalar_row_codes();
 const RowCodes* find_row_codes(std::string_view name);
 // AVX-512 VBMI, or null.
 const RowCodes* vbmi_row_codes();
+// AVX2 or NEON, or null.
+const RowCodes* simd_row_codes();
 
 }  // namespace kakeya::lattice

@@ -23,6 +23,14 @@ std::vector<const RowCodes*> variants() {
   return out;
 }
 
+TEST(RowCodes, EveryTableFromAvx2OrDotProductsOnHasAVariant) {
+  for (const kernels::Table* table : kernels::available()) {
+    const std::string_view name = table->name;
+    if (name == "sse4" || name == "neon") continue;
+    EXPECT_NE(find_row_codes(name), nullptr) << name;
+  }
+}
+
 RowFormat format_of(Kind kind, int q, std::size_t dim) {
   auto format = RowFormat::create(kind, q, dim);
   EXPECT_TRUE(format.ok());

@@ -10,18 +10,14 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
-#include <cstring>
-
-#include "base/check.h"
 #include "kernels/panel_targets.h"
+#include "lattice/row_codes_reader.h"
 
 KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq,f16c")
 namespace kakeya::lattice {
 namespace {
 
 #define KAKEYA_INLINE inline __attribute__((always_inline))
-
-constexpr std::size_t kLoad = 16;  // bytes read from the start of a pair
 
 KAKEYA_INLINE __m512i broadcast(const std::array<std::uint8_t, 16>& bytes) {
   return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data())));
@@ -84,30 +80,6 @@ class Unpacker {
   __m512i mask_, inverse_, shift_, high_, largest_, zero_;
 };
 
-// Pointers to rows. The last row of a buffer is read from a copy with room behind it; rows beyond the last
-// stand for that one.
-class RowReader {
- public:
-  RowReader(const CodePlan& plan, const PackedRows& rows) : rows_(rows) {
-    const std::size_t last = rows.rows - 1;
-    const std::uint8_t* codes = rows.codes + last * rows.stride;
-    const auto room = static_cast<std::size_t>(rows.end - codes);
-    KAKEYA_CHECK(room >= plan.format.code_bytes && rows.stride >= kLoad);
-    last_ = codes;
-    if (room >= plan.format.code_bytes + kLoad) return;
-    std::memcpy(copy_, codes, plan.format.code_bytes);
-    last_ = copy_;
-  }
-  KAKEYA_INLINE const std::uint8_t* row(std::size_t r) const {
-    return r + 1 < rows_.rows ? rows_.codes + r * rows_.stride : last_;
-  }
-
- private:
-  const PackedRows& rows_;
-  const std::uint8_t* last_ = nullptr;
-  std::uint8_t copy_[kMaxCodeBytes + kLoad] = {};
-};
-
 // Dword t of every lane of the four vectors side by side at out + 64 t, rows in order.
 KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
   const __m512i a = _mm512_unpacklo_epi32(in[0], in[1]), b = _mm512_unpackhi_epi32(in[0], in[1]);
@@ -116,13 +88,6 @@ KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
   _mm512_store_si512(out + 64, _mm512_unpackhi_epi64(a, c));
   _mm512_store_si512(out + 128, _mm512_unpacklo_epi64(b, d));
   _mm512_store_si512(out + 192, _mm512_unpackhi_epi64(b, d));
-}
-
-// Asks for `bytes` bytes of the rows wanted next. They lie in another page of memory, where the hardware does
-// not look ahead.
-KAKEYA_INLINE void ask_for(const std::uint8_t* next, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; i += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(next + i), _MM_HINT_T0);
 }
 
 template <Kind kKind>
