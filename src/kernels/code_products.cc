@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/code_products_ops.h"
+#include "kernels/kernels.h"
 #include "kernels/panel_cpu.h"
 
 namespace kakeya::kernels {
@@ -85,25 +86,58 @@ void sums(const PairRows& weights, const std::int8_t* values, Rows<float> y) {
 }  // namespace
 
 const CodeProducts& scalar_code_products() {
-  static constexpr CodeProducts kTable = {
-      .name = "scalar", .round = round_pair, .exp_sum = exp_sum, .scores = scores, .sums = sums};
+  static constexpr CodeProducts kTable = {.name = "scalar",
+                                          .code_bytes = 1,
+                                          .round = round_pair,
+                                          .exp_sum = exp_sum,
+                                          .scores = scores,
+                                          .sums = sums};
   return kTable;
 }
 
 const CodeProducts* find_code_products(std::string_view name) {
 #if defined(__x86_64__)
   static constexpr CodeProducts kVnni = {.name = "avx512_vnni",
+                                         .code_bytes = 1,
                                          .round = round_pair_avx512,
                                          .exp_sum = exp_sum_avx512,
                                          .scores = code_scores_vnni,
                                          .sums = code_sums_vnni};
   if (name == kVnni.name && has_avx512_vnni()) return &kVnni;
   static constexpr CodeProducts kAmx = {.name = "amx",
+                                        .code_bytes = 1,
                                         .round = round_pair_avx512,
                                         .exp_sum = exp_sum_avx512,
                                         .scores = code_scores_amx,
                                         .sums = code_sums_amx};
   if (name == kAmx.name && has_amx_int8()) return &kAmx;
+#endif
+  (void)name;
+  return nullptr;
+}
+
+const Bf16Products* find_bf16_products(std::string_view name) {
+#if defined(__x86_64__)
+  static constexpr Bf16Products kAmx = {.products = {.name = "amx",
+                                                     .code_bytes = 2,
+                                                     .round = split_bf16_amx,
+                                                     .exp_sum = exp_sum_avx512,
+                                                     .scores = bf16_scores_amx,
+                                                     .sums = bf16_sums_amx},
+                                        .keys = bf16_keys_avx512,
+                                        .values = bf16_values_avx512};
+  if (name == kAmx.products.name && has_amx_bf16()) return &kAmx;
+  static constexpr Bf16Products kAvx512 = {.products = {.name = "avx512",
+                                                        .code_bytes = 2,
+                                                        .round = keep_floats_avx512,
+                                                        .exp_sum = exp_sum_avx512,
+                                                        .scores = bf16_scores_avx512,
+                                                        .sums = bf16_sums_avx512},
+                                           .keys = bf16_keys_avx512,
+                                           .values = bf16_values_avx512};
+  // A table of such a name is only there on a CPU that has it.
+  const Table* table = find(name);
+  if (table != nullptr && std::string_view(table->base) == kAvx512.products.name) return &kAvx512;
 #endif
   (void)name;
   return nullptr;

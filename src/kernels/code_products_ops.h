@@ -14,9 +14,16 @@ inline constexpr float kLog2E = 1.44269504f;
 inline constexpr float kLeastExponent = -126.0f;  // of 2, the smallest normal number
 
 #if defined(__x86_64__)
+// For AVX-512 (F, BW, DQ, VL).
+float exp_sum_avx512(float* x, float shift, std::size_t n);
+void bf16_keys_avx512(const Bf16Rows& x, std::int8_t* out);
+void bf16_values_avx512(const Bf16Rows& x, std::int8_t* out);
+void keep_floats_avx512(const float* x, const float* factors, const PairRows& out, std::size_t row);
+void bf16_scores_avx512(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                        Rows<float> scores);
+void bf16_sums_avx512(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 // For has_avx512_vnni().
 void round_pair_avx512(const float* x, const float* factors, const PairRows& out, std::size_t row);
-float exp_sum_avx512(float* x, float shift, std::size_t n);
 void code_scores_vnni(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                       Rows<float> scores);
 void code_sums_vnni(const PairRows& weights, const std::int8_t* values, Rows<float> y);
@@ -24,6 +31,11 @@ void code_sums_vnni(const PairRows& weights, const std::int8_t* values, Rows<flo
 void code_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                      Rows<float> scores);
 void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y);
+// For has_amx_bf16().
+void split_bf16_amx(const float* x, const float* factors, const PairRows& out, std::size_t row);
+void bf16_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                     Rows<float> scores);
+void bf16_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 #endif
 
 }  // namespace kakeya::kernels
