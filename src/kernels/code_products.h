@@ -20,10 +20,9 @@
 namespace kakeya::kernels {
 
 // Rows of two parts per value. int8: value = step * (128 * high + low), low in [-64, 63]; bf16: value = step *
-// (high + low). Rows lie in groups of 8; a group is [its high rows, its low rows] x cols. The variant on
-// floats has rows of floats in the same place instead, two parts being four bytes there too.
+// (high + low). Rows lie in groups of 8, of bf16 16; a group is [its high rows, its low rows] x cols. The
+// variant on floats has rows of floats in the same place instead, two parts being four bytes there too.
 struct PairRows {
-  static constexpr std::size_t kGroup = 8;
   static constexpr int kLargest = 127 * 128;  // of 128 * high + low
 
   std::size_t rows = 0, cols = 0;
@@ -32,10 +31,15 @@ struct PairRows {
   std::size_t part_bytes = 1;    // CodeProducts::code_bytes
 
   std::size_t row_bytes() const { return cols * part_bytes; }  // of one part
-  std::size_t group_rows(std::size_t group) const { return std::min(kGroup, rows - group * kGroup); }
-  std::int8_t* group(std::size_t index) const { return codes + index * kGroup * 2 * row_bytes(); }
-  std::int8_t* high(std::size_t row) const { return group(row / kGroup) + row % kGroup * row_bytes(); }
-  std::int8_t* low(std::size_t row) const { return high(row) + group_rows(row / kGroup) * row_bytes(); }
+  std::size_t group_size() const { return 8 * part_bytes; }
+  std::size_t group_rows(std::size_t group) const {
+    return std::min(group_size(), rows - group * group_size());
+  }
+  std::int8_t* group(std::size_t index) const { return codes + index * group_size() * 2 * row_bytes(); }
+  std::int8_t* high(std::size_t row) const {
+    return group(row / group_size()) + row % group_size() * row_bytes();
+  }
+  std::int8_t* low(std::size_t row) const { return high(row) + group_rows(row / group_size()) * row_bytes(); }
   std::int8_t* whole(std::size_t row) const { return codes + row * 2 * row_bytes(); }
 };
 

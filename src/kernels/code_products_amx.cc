@@ -1,6 +1,6 @@
-// Products of codes with AMX tiles. A group of up to eight rows is one tile of their high and low parts; a
-// product is 64 bytes of a row (64 int8 or 32 bf16 numbers) with a tile of codes: so many dims of 16 keys, or
-// so many rows of 16 dims.
+// Products of codes with AMX tiles. 64 bytes of each row of a group are a tile of high and low parts (int8) or
+// a tile of high and one of low parts that add to the same sums (bf16); a tile of codes is as many dims of 16
+// keys, or as many rows of 16 dims.
 #include "kernels/code_products_ops.h"
 
 #if defined(__x86_64__)
@@ -21,8 +21,8 @@ namespace {
 
 #include "kernels/code_products_avx512-inl.h"
 
-// Sums in tiles 0 to 3, a group's rows, and three tiles of codes in turn.
-constexpr int kSums = 4, kRows = 4, kCodes = 5, kTiles = 8;
+// Sums in tiles 0 to 3, then rows and codes.
+constexpr int kSums = 4, kRows = 4, kTiles = 8;
 constexpr std::size_t kTileBytes = 1024;
 
 // Sums of 16 rows with 16 keys or dims, int32 or float.
@@ -34,14 +34,14 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {};
 };
 
-// The tile registers of this thread while groups of `rows` rows are at work: a thread that keeps them pays
-// for it at every switch.
+// The tile registers of this thread for tiles of `rows` rows before those of codes: a thread that keeps them
+// pays for it at every switch.
 class TileRegisters {
  public:
-  explicit TileRegisters(std::size_t rows) {
+  TileRegisters(std::size_t rows, int first_codes) {
     TileConfig config;
     for (int tile = 0; tile < kTiles; ++tile) {
-      config.rows[tile] = tile >= kCodes ? 16 : static_cast<std::uint8_t>(2 * rows);
+      config.rows[tile] = tile >= first_codes ? 16 : static_cast<std::uint8_t>(rows);
       config.row_bytes[tile] = 64;
     }
     asm volatile("ldtilecfg %0" ::"m"(config));
@@ -65,41 +65,51 @@ KAKEYA_INLINE void tile_clear() {
   asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
 }
 
-struct Int8 {
-  static constexpr std::size_t kBytes = 1;
-  template <int kSum, int kCode>
-  static KAKEYA_INLINE void add() {
-    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kCode));
-  }
-  static KAKEYA_INLINE __m512 sum(__m512i high, __m512i low) { return joined(high, low); }
-};
-
-struct Bf16 {
-  static constexpr std::size_t kBytes = 2;
-  template <int kSum, int kCode>
-  static KAKEYA_INLINE void add() {
-    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kCode));
-  }
-  static KAKEYA_INLINE __m512 sum(__m512i high, __m512i low) {
-    return _mm512_add_ps(_mm512_castsi512_ps(high), _mm512_castsi512_ps(low));
-  }
-};
-
 // One group's rows, `steps` times 64 bytes of each, with four columns of tiles of codes, the tiles of a
 // column `code_step` apart.
 struct Factors {
   const std::int8_t* rows;
-  std::size_t row_bytes;
+  std::size_t group_rows, row_bytes;
   const std::int8_t* codes[kSums];
   std::size_t code_step, steps;
 };
 
-template <class Code, int kSum>
-KAKEYA_INLINE void add_product(const std::int8_t* codes) {
-  constexpr int kCode = kCodes + kSum % (kTiles - kCodes);
-  tile_load<kCode>(codes, 64);
-  Code::template add<kSum, kCode>();
-}
+struct Int8 {
+  static constexpr int kCodes = 5;  // to 7 in turn
+  static std::size_t tile_rows(std::size_t rows) { return 2 * rows; }
+  static KAKEYA_INLINE void load_rows(const Factors& x, std::size_t step) {
+    tile_load<kRows>(x.rows + 64 * step, x.row_bytes);
+  }
+  template <int kSum>
+  static KAKEYA_INLINE void add(const std::int8_t* codes) {
+    constexpr int kTile = kCodes + kSum % (kTiles - kCodes);
+    tile_load<kTile>(codes, 64);
+    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kTile));
+  }
+  static KAKEYA_INLINE __m512 sum(const TileSums& sums, std::size_t row, std::size_t rows) {
+    return joined(sums[row], sums[rows + row]);
+  }
+};
+
+struct Bf16 {
+  static constexpr int kLow = kRows + 1, kCodes = 6;  // and 7
+  static std::size_t tile_rows(std::size_t rows) { return rows; }
+  static KAKEYA_INLINE void load_rows(const Factors& x, std::size_t step) {
+    const std::int8_t* rows = x.rows + 64 * step;
+    tile_load<kRows>(rows, x.row_bytes);
+    tile_load<kLow>(rows + x.group_rows * x.row_bytes, x.row_bytes);
+  }
+  template <int kSum>
+  static KAKEYA_INLINE void add(const std::int8_t* codes) {
+    constexpr int kTile = kCodes + kSum % (kTiles - kCodes);
+    tile_load<kTile>(codes, 64);
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kTile));
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kLow), "i"(kTile));
+  }
+  static KAKEYA_INLINE __m512 sum(const TileSums& sums, std::size_t row, std::size_t) {
+    return _mm512_castsi512_ps(sums[row]);
+  }
+};
 
 template <class Code>
 KAKEYA_INLINE void multiply(const Factors& x, TileSums (&sums)[kSums]) {
@@ -108,11 +118,11 @@ KAKEYA_INLINE void multiply(const Factors& x, TileSums (&sums)[kSums]) {
   tile_clear<2>();
   tile_clear<3>();
   for (std::size_t i = 0, at = 0; i < x.steps; ++i, at += x.code_step) {
-    tile_load<kRows>(x.rows + 64 * i, x.row_bytes);
-    add_product<Code, 0>(x.codes[0] + at);
-    add_product<Code, 1>(x.codes[1] + at);
-    add_product<Code, 2>(x.codes[2] + at);
-    add_product<Code, 3>(x.codes[3] + at);
+    Code::load_rows(x, i);
+    Code::template add<0>(x.codes[0] + at);
+    Code::template add<1>(x.codes[1] + at);
+    Code::template add<2>(x.codes[2] + at);
+    Code::template add<3>(x.codes[3] + at);
   }
   tile_store<0>(sums[0]);
   tile_store<1>(sums[1]);
@@ -123,8 +133,8 @@ KAKEYA_INLINE void multiply(const Factors& x, TileSums (&sums)[kSums]) {
 // Calls f(first group, last group, rows of a group) for the full groups, then for a shorter last one.
 template <class F>
 KAKEYA_INLINE void for_groups(const PairRows& x, const F& f) {
-  const std::size_t full = x.rows / PairRows::kGroup, rest = x.rows % PairRows::kGroup;
-  if (full > 0) f(0, full, PairRows::kGroup);
+  const std::size_t full = x.rows / x.group_size(), rest = x.rows % x.group_size();
+  if (full > 0) f(0, full, x.group_size());
   if (rest > 0) f(full, full + 1, rest);
 }
 
@@ -149,28 +159,28 @@ struct Scores {
   Rows<float> out;
 
   void operator()(std::size_t first, std::size_t last, std::size_t rows) const {
-    const TileRegisters registers(rows);
-    const std::size_t groups = last - first, runs = (n / 16 + kSums - 1) / kSums;
+    const TileRegisters registers(Code::tile_rows(rows), Code::kCodes);
+    const std::size_t runs = (n / 16 + kSums - 1) / kSums;
     const auto start = [&](std::size_t i, TileSums(&sums)[kSums]) __attribute__((always_inline)) {
-      const std::size_t bytes = queries.row_bytes(), block = i / groups * kSums;
-      Factors x = {queries.group(first + i % groups), bytes, {}, kTileBytes, bytes / 64};
+      const std::size_t bytes = queries.row_bytes(), block = i % runs * kSums;
+      Factors x = {queries.group(first + i / runs), rows, bytes, {}, kTileBytes, bytes / 64};
       // Of four blocks of keys; the last stands for those beyond it.
       for (std::size_t b = 0; b < kSums; ++b) x.codes[b] = keys + std::min(block + b, n / 16 - 1) * 16 * bytes;
       multiply<Code>(x, sums);
     };
     const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
-      const std::size_t row = (first + i % groups) * PairRows::kGroup, block = i / groups * kSums;
+      const std::size_t row = (first + i / runs) * queries.group_size(), block = i % runs * kSums;
       for (std::size_t b = 0; b < std::min<std::size_t>(kSums, n / 16 - block); ++b) {
         const std::size_t key = 16 * (block + b);
         const __m512 scale = _mm512_loadu_ps(scales + key);
         for (std::size_t r = 0; r < rows; ++r) {
-          const __m512 sum = _mm512_mul_ps(Code::sum(sums[b][r], sums[b][rows + r]), scale);
+          const __m512 sum = _mm512_mul_ps(Code::sum(sums[b], r, rows), scale);
           _mm512_storeu_ps(out.data + (row + r) * out.stride + key,
                            _mm512_mul_ps(sum, _mm512_set1_ps(queries.steps[row + r])));
         }
       }
     };
-    pipeline(runs * groups, start, finish);
+    pipeline((last - first) * runs, start, finish);
   }
 };
 
@@ -181,31 +191,26 @@ struct Sums {
   Rows<float> y;
 
   void operator()(std::size_t first, std::size_t last, std::size_t rows) const {
-    const TileRegisters registers(rows);
-    const std::size_t tiles = y.cols / 16, runs = tiles / kSums;
+    const TileRegisters registers(Code::tile_rows(rows), Code::kCodes);
+    const std::size_t groups = last - first, tiles = y.cols / 16, runs = tiles / kSums;
     const auto start = [&](std::size_t i, TileSums(&sums)[kSums]) __attribute__((always_inline)) {
       const std::size_t bytes = weights.row_bytes();
-      Factors x = {weights.group(first + i / runs), bytes, {}, tiles * kTileBytes, bytes / 64};
-      for (std::size_t b = 0; b < kSums; ++b) x.codes[b] = values + (i % runs * kSums + b) * kTileBytes;
+      Factors x = {weights.group(first + i % groups), rows, bytes, {}, tiles * kTileBytes, bytes / 64};
+      for (std::size_t b = 0; b < kSums; ++b) x.codes[b] = values + (i / groups * kSums + b) * kTileBytes;
       multiply<Code>(x, sums);
     };
     const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
       for (std::size_t r = 0; r < rows; ++r) {
-        const std::size_t row = (first + i / runs) * PairRows::kGroup + r;
+        const std::size_t row = (first + i % groups) * weights.group_size() + r;
         const __m512 step = _mm512_set1_ps(weights.steps[row]);
-        float* to = y.data + row * y.stride + i % runs * kSums * 16;
+        float* to = y.data + row * y.stride + i / groups * kSums * 16;
         for (std::size_t b = 0; b < kSums; ++b)
-          _mm512_storeu_ps(to + 16 * b, _mm512_mul_ps(Code::sum(sums[b][r], sums[b][rows + r]), step));
+          _mm512_storeu_ps(to + 16 * b, _mm512_mul_ps(Code::sum(sums[b], r, rows), step));
       }
     };
-    pipeline((last - first) * runs, start, finish);
+    pipeline(groups * runs, start, finish);
   }
 };
-
-KAKEYA_INLINE __m256i to_bf16(__m512 x) { return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)); }
-KAKEYA_INLINE __m512 from_bf16(__m256i x) {
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
-}
 
 }  // namespace
 
@@ -218,18 +223,29 @@ void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<floa
   for_groups(weights, Sums<Int8>{weights, values, y});
 }
 
+// High: the upper half of the float as it is, so that what is left is exact; low: that, rounded to nearest.
 void split_bf16_amx(const float* x, const float* factors, const PairRows& out, std::size_t row) {
+  alignas(64) std::uint16_t odd[32];  // the upper halves of two vectors of floats
+  for (std::size_t i = 0; i < 32; ++i) odd[i] = static_cast<std::uint16_t>(2 * i + 1);
+  const __m512i order = _mm512_load_si512(odd);
+  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
   std::int8_t* high = out.high(row);
   std::int8_t* low = out.low(row);
   __m512 nothing = _mm512_setzero_ps();  // NaN as soon as a value is no number
-  for (std::size_t i = 0; i < out.cols; i += 16) {
-    __m512 value = _mm512_loadu_ps(x + i);
-    if (factors != nullptr) value = _mm512_mul_ps(value, _mm512_loadu_ps(factors + i));
-    nothing = _mm512_fmadd_ps(value, _mm512_setzero_ps(), nothing);
-    const __m256i top = to_bf16(value);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(high + 2 * i), top);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(low + 2 * i),
-                        to_bf16(_mm512_sub_ps(value, from_bf16(top))));
+  const auto value = [&](std::size_t i) __attribute__((always_inline)) {
+    const __m512 v = _mm512_loadu_ps(x + i);
+    return factors != nullptr ? _mm512_mul_ps(v, _mm512_loadu_ps(factors + i)) : v;
+  };
+  const auto rest = [&](__m512 v) __attribute__((always_inline)) {
+    return _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), upper)));
+  };
+  for (std::size_t i = 0; i < out.cols; i += 32) {
+    const __m512 a = value(i), b = value(i + 16);
+    nothing = _mm512_fmadd_ps(a, _mm512_setzero_ps(), nothing);
+    nothing = _mm512_fmadd_ps(b, _mm512_setzero_ps(), nothing);
+    _mm512_storeu_si512(high + 2 * i, _mm512_permutex2var_epi16(_mm512_castps_si512(a), order,
+                                                                 _mm512_castps_si512(b)));
+    _mm512_storeu_si512(low + 2 * i, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(rest(b), rest(a))));
   }
   out.steps[row] = 1.0f + _mm512_reduce_add_ps(nothing);
 }

@@ -30,7 +30,7 @@ KAKEYA_INLINE __m512 high_half(__m512i pair) {
 // Rows wanted next lie in another page of memory, where the hardware does not look ahead.
 KAKEYA_INLINE void ask_for(const std::byte* next, std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; i += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(next + i), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(next + i), _MM_HINT_T1);
 }
 
 // The same 16 bytes of four rows: row r's in 128-bit lane r.

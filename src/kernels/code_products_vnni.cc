@@ -20,7 +20,7 @@ namespace {
 #include "kernels/code_products_avx512-inl.h"
 
 // Rows of a group that are multiplied together: pairs of high and low, so twice as many sums a vector.
-constexpr std::size_t kRowBlock = 4;
+constexpr std::size_t kRowBlock = 4;  // divides PairRows::group_size()
 
 KAKEYA_INLINE __m512i four(const std::int8_t* p) {
   std::int32_t bits = 0;
@@ -117,7 +117,6 @@ void sum_rows(const PairRows& weights, std::size_t first, const std::int8_t* val
 // Calls f.operator()<R>(first) over all rows in blocks that lie in one group.
 template <class F>
 KAKEYA_INLINE void for_row_blocks(std::size_t rows, F f) {
-  static_assert(PairRows::kGroup % kRowBlock == 0);
   for (std::size_t first = 0; first < rows; first += kRowBlock) {
     switch (std::min(kRowBlock, rows - first)) {
       case 1:
