@@ -19,8 +19,8 @@
 
 namespace kakeya::kernels {
 
-// Rows of two parts per value. int8: value = step * (128 * high + low), low in [-64, 63]; bf16: value = step *
-// (high + low). Rows lie in groups of 8, of bf16 16; a group is [its high rows, its low rows] x cols. The
+// Rows of two parts per value. int8: value = step * (128 * high + low), low in [-64, 63]; bf16: value = step
+// * (high + low). Rows lie in groups of 8, of bf16 16; a group is [its high rows, its low rows] x cols. The
 // variant on floats has rows of floats in the same place instead, two parts being four bytes there too.
 struct PairRows {
   static constexpr int kLargest = 127 * 128;  // of 128 * high + low

@@ -1,6 +1,6 @@
-// Products of codes with AMX tiles. 64 bytes of each row of a group are a tile of high and low parts (int8) or
-// a tile of high and one of low parts that add to the same sums (bf16); a tile of codes is as many dims of 16
-// keys, or as many rows of 16 dims.
+// Products of codes with AMX tiles. 64 bytes of each row of a group are a tile of high and low parts (int8)
+// or a tile of high and one of low parts that add to the same sums (bf16); a tile of codes is as many dims of
+// 16 keys, or as many rows of 16 dims.
 #include "kernels/code_products_ops.h"
 
 #if defined(__x86_64__)
@@ -165,7 +165,8 @@ struct Scores {
       const std::size_t bytes = queries.row_bytes(), block = i % runs * kSums;
       Factors x = {queries.group(first + i / runs), rows, bytes, {}, kTileBytes, bytes / 64};
       // Of four blocks of keys; the last stands for those beyond it.
-      for (std::size_t b = 0; b < kSums; ++b) x.codes[b] = keys + std::min(block + b, n / 16 - 1) * 16 * bytes;
+      for (std::size_t b = 0; b < kSums; ++b)
+        x.codes[b] = keys + std::min(block + b, n / 16 - 1) * 16 * bytes;
       multiply<Code>(x, sums);
     };
     const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
@@ -243,8 +244,8 @@ void split_bf16_amx(const float* x, const float* factors, const PairRows& out, s
     const __m512 a = value(i), b = value(i + 16);
     nothing = _mm512_fmadd_ps(a, _mm512_setzero_ps(), nothing);
     nothing = _mm512_fmadd_ps(b, _mm512_setzero_ps(), nothing);
-    _mm512_storeu_si512(high + 2 * i, _mm512_permutex2var_epi16(_mm512_castps_si512(a), order,
-                                                                 _mm512_castps_si512(b)));
+    _mm512_storeu_si512(high + 2 * i,
+                        _mm512_permutex2var_epi16(_mm512_castps_si512(a), order, _mm512_castps_si512(b)));
     _mm512_storeu_si512(low + 2 * i, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(rest(b), rest(a))));
   }
   out.steps[row] = 1.0f + _mm512_reduce_add_ps(nothing);

@@ -1,6 +1,6 @@
-// Products of bf16 codes with AVX-512: codes widened to floats, two rows or dims of a dword one after the other,
-// times floats. vdpbf16ps would need the floats in two parts and so twice as many products, of half the rate.
-// Also the layouts of bf16 codes and the exponential of every AVX-512 variant.
+// Products of bf16 codes with AVX-512: codes widened to floats, two rows or dims of a dword one after the
+// other, times floats. vdpbf16ps would need the floats in two parts and so twice as many products, of half
+// the rate. Also the layouts of bf16 codes and the exponential of every AVX-512 variant.
 #include "kernels/code_products_ops.h"
 
 #if defined(__x86_64__)
@@ -151,7 +151,8 @@ void bf16_keys_avx512(const Bf16Rows& x, std::int8_t* out) {
   const std::size_t bytes = 2 * x.dim;
   const std::byte* next = x.next;
   for (std::size_t first = 0; first < x.count; first += kKeyRows) {
-    const std::byte* rows[4][4];  // lane l of vector v is row 4 l + v; rows beyond the last stand for that one
+    const std::byte* rows[4]
+                         [4];  // lane l of vector v is row 4 l + v; rows beyond the last stand for that one
     for (std::size_t i = 0; i < kKeyRows; ++i)
       rows[i % 4][i / 4] = x.rows + std::min(first + i, x.count - 1) * bytes;
     for (std::size_t at = 0; at < bytes; at += 16, out += 256) {
@@ -173,8 +174,7 @@ void bf16_keys_avx512(const Bf16Rows& x, std::int8_t* out) {
 
 void bf16_values_avx512(const Bf16Rows& x, std::int8_t* out) {
   alignas(64) std::uint16_t order[2][32];  // words of two rows in turn, of the first and the last 16 dims
-  for (std::size_t i = 0; i < 64; ++i)
-    order[i / 32][i % 32] = static_cast<std::uint16_t>(i % 2 * 32 + i / 2);
+  for (std::size_t i = 0; i < 64; ++i) order[i / 32][i % 32] = static_cast<std::uint16_t>(i % 2 * 32 + i / 2);
   const __m512i front = _mm512_load_si512(order[0]), back = _mm512_load_si512(order[1]);
   const std::size_t bytes = 2 * x.dim;
   for (std::size_t first = 0; first < kPageRows; first += 2) {

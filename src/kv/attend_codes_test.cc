@@ -105,9 +105,10 @@ TEST_P(EveryFastChannel, DiffersFromExactByLessThanATenthOfTheChannelsOwnError) 
       const std::vector<float> plain = out("f32", kNever), exact = out(GetParam(), kNever),
                                fast = out(GetParam(), kAlways);
       EXPECT_NE(fast, exact);
-      EXPECT_LT(distance(fast, exact), 0.1 * distance(exact, plain)) << table->name << " data " << static_cast<int>(data);
-      RecordProperty("ratio_" + std::string(table->name) + "_data" + std::to_string(static_cast<int>(data)) + "_sharp" +
-                         std::to_string(static_cast<int>(sharp)),
+      EXPECT_LT(distance(fast, exact), 0.1 * distance(exact, plain))
+          << table->name << " data " << static_cast<int>(data);
+      RecordProperty("ratio_" + std::string(table->name) + "_data" + std::to_string(static_cast<int>(data)) +
+                         "_sharp" + std::to_string(static_cast<int>(sharp)),
                      std::to_string(distance(fast, exact) / distance(exact, plain)));
     }
   }

@@ -13,7 +13,7 @@
 namespace kakeya::kv {
 namespace {
 
-constexpr std::size_t kFastDims = 64;  // fast attention takes multiples of this
+constexpr std::size_t kFastDims = 64;           // fast attention takes multiples of this
 constexpr std::uint16_t kLargestBf16 = 0x7f7f;  // what rounds beyond it saturates, sign kept
 
 class Bf16Codec final : public RowCodec {

@@ -54,9 +54,9 @@ class RowCodec {
     (void)ops;
     return nullptr;
   }
-  // Row i of `rows` is scales[i] times codes, or codes * H, for i in [0, n), 1 <= n <= 64; scales [64] are any
-  // numbers beyond. `out` [64, dim] holds any finite codes there. Nothing at or after `end` is read. The rows
-  // at `next`, which may be null, will be asked for next.
+  // Row i of `rows` is scales[i] times codes, or codes * H, for i in [0, n), 1 <= n <= 64; scales [64] are
+  // any numbers beyond. `out` [64, dim] holds any finite codes there. Nothing at or after `end` is read. The
+  // rows at `next`, which may be null, will be asked for next.
   virtual void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
                             const std::byte* end, const std::byte* next, std::span<const std::byte> side,
                             std::int8_t* out, float* scales) const;
