@@ -76,7 +76,8 @@ struct Bf16Rows {
   std::size_t count = 0, dim = 0;   // 1 <= count <= 64; dim is a multiple of 64
   const std::byte* next = nullptr;  // as many rows that are wanted next, asked into the cache; or null
 };
-// Products of bf16 codes, and stored rows as such codes: 64 rows of `out`, zeros beyond the last of x.
+// Products of bf16 codes, and stored rows as such codes. Keys come in whole blocks, any codes beyond the last
+// row of x; values always 64 rows, zeros there.
 struct Bf16Products {
   CodeProducts products;
   void (*keys)(const Bf16Rows& x, std::int8_t* out);
