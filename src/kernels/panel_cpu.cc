@@ -28,9 +28,9 @@ Leaf7 leaf7(unsigned subleaf = 0) {
   if (__get_cpuid_count(7, subleaf, &out.eax, &out.ebx, &out.ecx, &out.edx) == 0) return {};
   return out;
 }
-constexpr unsigned kGfni = 1u << 8, kVnni = 1u << 11;         // ecx
+constexpr unsigned kGfni = 1u << 8, kVnni = 1u << 11;                              // ecx
 constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24, kAmxInt8 = 1u << 25;  // edx
-constexpr unsigned kAvx512Bf16 = 1u << 5;                                           // eax of subleaf 1
+constexpr unsigned kAvx512Bf16 = 1u << 5;                                          // eax of subleaf 1
 
 bool allow_tiles() {
 #if defined(__linux__) && defined(SYS_arch_prctl)
