@@ -1,6 +1,6 @@
 // Products of bf16 codes with AVX-512: codes widened to floats, two rows or dims of a dword one after the
-// other, times floats. vdpbf16ps would need the floats in two parts and so twice as many products, of half
-// the rate. Also the layouts of bf16 codes and the exponential of every AVX-512 variant.
+// other, times floats. vdpbf16ps would need the floats in two parts: as many instructions, and no faster
+// ones. Also the layouts of bf16 codes and the exponential of every AVX-512 variant.
 #include "kernels/code_products_ops.h"
 
 #if defined(__x86_64__)
@@ -44,8 +44,8 @@ KAKEYA_INLINE __m512i four(const std::byte* const (&rows)[4], std::size_t offset
   return _mm512_inserti32x4(bytes, load(3), 3);
 }
 
-// y[r][j .. j + 16) = scale * the sums over `pairs` dwords, x[r] [2 pairs], codes one vector per pair; blocks
-// of 16 pairs lie `stride` bytes apart.
+// sums[r] = sum over i < cols of x[r * cols + i] * code i, of 16 keys or dims at once; each vector of codes
+// holds two i, and blocks of 16 vectors lie `stride` bytes apart.
 template <std::size_t R>
 KAKEYA_INLINE void add_products(const float* x, std::size_t cols, const std::int8_t* codes,
                                 std::size_t stride, __m512 (&sums)[R]) {
