@@ -1,12 +1,13 @@
 // Speed of attention over packed rows, exact and fast, per channel, number of query rows and positions, at
 // the shape of one layer of an 8B model (8 KV heads, 32 query heads, head_dim 128). `kakeya-bench-attention
-// --threads=2 --benchmark_filter=e8-q10/rows:16`. "step ms" is the time of 36 such layers. Enough layers take
-// turns that rows come from memory, as in a model.
+// --threads=2 --benchmark_filter=e8-q10/rows:16`. "step ms" is the time of 36 such layers, "cpu ms" their CPU
+// time on all threads. --layers (6) take turns; with enough of them rows come from memory, as in a model.
 #include <benchmark/benchmark.h>
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <memory>
 #include <random>
 #include <string>
@@ -17,12 +18,13 @@
 namespace kakeya {
 namespace {
 
-constexpr std::size_t kHeads = 8, kGroup = 4, kDim = 128, kModelLayers = 36, kBenchLayers = 6;
+constexpr std::size_t kHeads = 8, kGroup = 4, kDim = 128, kModelLayers = 36;
 
 struct Case {
   std::string channel;
   bool fast;
   std::size_t rows, positions;
+  std::size_t layers = 6;
 };
 
 std::unique_ptr<kv::Cache> filled_cache(const Case& c, const kernels::Compute& compute) {
@@ -30,13 +32,13 @@ std::unique_ptr<kv::Cache> filled_cache(const Case& c, const kernels::Compute& c
   options.channel = *kv::parse_channel(c.channel);
   options.max_tokens = c.positions;
   if (c.fast) options.fast_attention_from = 1;
-  auto cache = kv::Cache::create({kBenchLayers, kHeads, kDim}, options);
+  auto cache = kv::Cache::create({c.layers, kHeads, kDim}, options);
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
   constexpr std::size_t kRun = 1024, kWidth = kHeads * kDim;
   std::vector<float> x(kRun * kWidth);
   for (float& v : x) v = normal(random);
-  for (std::size_t layer = 0; layer < kBenchLayers; ++layer) {
+  for (std::size_t layer = 0; layer < c.layers; ++layer) {
     for (std::size_t first = 0; first < c.positions; first += kRun) {
       const std::size_t n = std::min(kRun, c.positions - first);
       if (!(*cache)->append(compute, layer, {x.data(), n, kWidth}, {x.data(), n, kWidth}).ok()) std::abort();
@@ -55,8 +57,9 @@ void bench(benchmark::State& state, const Case& c, const kernels::Table& ops, in
   std::vector<kv::Visible> visible;
   for (std::size_t r = 0; r < c.rows; ++r) visible.push_back({0, c.positions - c.rows + r + 1});
   std::size_t turn = 0;
+  const std::clock_t before = std::clock();
   for (auto _ : state) {
-    const Status status = cache->attend(compute, {turn++ % kBenchLayers,
+    const Status status = cache->attend(compute, {turn++ % c.layers,
                                                   {queries.data(), c.rows, width},
                                                   visible,
                                                   1.0f / std::sqrt(static_cast<float>(kDim)),
@@ -65,6 +68,8 @@ void bench(benchmark::State& state, const Case& c, const kernels::Table& ops, in
     benchmark::ClobberMemory();
   }
   const auto calls = static_cast<double>(state.iterations());
+  state.counters["cpu ms"] = 1e3 * static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC / calls *
+                             static_cast<double>(kModelLayers);
   state.counters["Mvectors/s"] = benchmark::Counter(
       1e-6 * calls * static_cast<double>(2 * kHeads * c.positions), benchmark::Counter::kIsRate);
   state.counters["step ms"] = benchmark::Counter(
@@ -72,13 +77,13 @@ void bench(benchmark::State& state, const Case& c, const kernels::Table& ops, in
       benchmark::Counter::Flags(benchmark::Counter::kIsRate | benchmark::Counter::kInvert));
 }
 
-void register_all(int threads) {
+void register_all(int threads, std::size_t layers) {
   for (const char* channel : {"e8-q4", "e8-q7", "e8-q10", "e8-q31", "e8-q38", "d4-q38", "bf16"}) {
     for (const std::size_t rows : {1, 16}) {
       for (const std::size_t positions : {4096, 16384}) {
         for (const kernels::Table* ops : kernels::available()) {
           for (const bool fast : {false, true}) {
-            const Case c = {channel, fast, rows, positions};
+            const Case c = {channel, fast, rows, positions, layers};
             const std::string name = c.channel + "/rows:" + std::to_string(rows) +
                                      "/positions:" + std::to_string(positions) + "/" + ops->name +
                                      (fast ? "/fast" : "/exact");
@@ -97,13 +102,14 @@ void register_all(int threads) {
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
-  int threads = 1;
+  int threads = 1, layers = 6;
   for (int i = 1; i < argc; ++i) {
     if (std::sscanf(argv[i], "--threads=%d", &threads) == 1 && threads >= 1) continue;
-    std::fprintf(stderr, "%s: expected --threads=N or an option of google-benchmark\n", argv[i]);
+    if (std::sscanf(argv[i], "--layers=%d", &layers) == 1 && layers >= 1) continue;
+    std::fprintf(stderr, "%s: expected --threads=N, --layers=N or an option of google-benchmark\n", argv[i]);
     return 2;
   }
-  kakeya::register_all(threads);
+  kakeya::register_all(threads, static_cast<std::size_t>(layers));
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

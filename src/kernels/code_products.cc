@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/code_products_ops.h"
+#include "kernels/kernels.h"
 #include "kernels/panel_cpu.h"
 
 namespace kakeya::kernels {
@@ -85,14 +86,19 @@ void sums(const PairRows& weights, const std::int8_t* values, Rows<float> y) {
 }  // namespace
 
 const CodeProducts& scalar_code_products() {
-  static constexpr CodeProducts kTable = {
-      .name = "scalar", .round = round_pair, .exp_sum = exp_sum, .scores = scores, .sums = sums};
+  static constexpr CodeProducts kTable = {.name = "scalar",
+                                          .code_bytes = 1,
+                                          .round = round_pair,
+                                          .exp_sum = exp_sum,
+                                          .scores = scores,
+                                          .sums = sums};
   return kTable;
 }
 
 const CodeProducts* find_code_products(std::string_view name) {
 #if defined(__x86_64__)
   static constexpr CodeProducts kAvx2 = {.name = "avx2",
+                                         .code_bytes = 1,
                                          .round = round_pair_avx2,
                                          .exp_sum = exp_sum_avx2,
                                          .scores = code_scores_avx2,
@@ -100,18 +106,21 @@ const CodeProducts* find_code_products(std::string_view name) {
   // AVX-512 without products of bytes is rare, and its own products of 16-bit numbers not worth a kernel.
   if ((name == kAvx2.name || name == "avx512") && has_avx2()) return &kAvx2;
   static constexpr CodeProducts kAvx2Vnni = {.name = "avx2_vnni",
+                                             .code_bytes = 1,
                                              .round = round_pair_avx2,
                                              .exp_sum = exp_sum_avx2,
                                              .scores = code_scores_avx2_vnni,
                                              .sums = code_sums_avx2_vnni};
   if (name == kAvx2Vnni.name && has_avx_vnni()) return &kAvx2Vnni;
   static constexpr CodeProducts kVnni = {.name = "avx512_vnni",
+                                         .code_bytes = 1,
                                          .round = round_pair_avx512,
                                          .exp_sum = exp_sum_avx512,
                                          .scores = code_scores_vnni,
                                          .sums = code_sums_vnni};
   if (name == kVnni.name && has_avx512_vnni()) return &kVnni;
   static constexpr CodeProducts kAmx = {.name = "amx",
+                                        .code_bytes = 1,
                                         .round = round_pair_avx512,
                                         .exp_sum = exp_sum_avx512,
                                         .scores = code_scores_amx,
@@ -119,17 +128,46 @@ const CodeProducts* find_code_products(std::string_view name) {
   if (name == kAmx.name && has_amx_int8()) return &kAmx;
 #elif defined(KAKEYA_ARM_TARGETS)
   static constexpr CodeProducts kDotprod = {.name = "neon_dotprod",
+                                            .code_bytes = 1,
                                             .round = round_pair_neon,
                                             .exp_sum = exp_sum_neon,
                                             .scores = code_scores_dotprod,
                                             .sums = code_sums_dotprod};
   if (name == kDotprod.name && has_neon_dotprod()) return &kDotprod;
   static constexpr CodeProducts kI8mm = {.name = "neon_i8mm",
+                                         .code_bytes = 1,
                                          .round = round_pair_neon,
                                          .exp_sum = exp_sum_neon,
                                          .scores = code_scores_i8mm,
                                          .sums = code_sums_i8mm};
   if (name == kI8mm.name && has_neon_i8mm()) return &kI8mm;
+#endif
+  (void)name;
+  return nullptr;
+}
+
+const Bf16Products* find_bf16_products(std::string_view name) {
+#if defined(__x86_64__)
+  static constexpr Bf16Products kAmx = {.products = {.name = "amx",
+                                                     .code_bytes = 2,
+                                                     .round = split_bf16_amx,
+                                                     .exp_sum = exp_sum_avx512,
+                                                     .scores = bf16_scores_amx,
+                                                     .sums = bf16_sums_amx},
+                                        .keys = bf16_keys_avx512,
+                                        .values = bf16_values_avx512};
+  if (name == kAmx.products.name && has_amx_bf16()) return &kAmx;
+  static constexpr Bf16Products kAvx512 = {.products = {.name = "avx512",
+                                                        .code_bytes = 2,
+                                                        .round = keep_floats_avx512,
+                                                        .exp_sum = exp_sum_avx512,
+                                                        .scores = bf16_scores_avx512,
+                                                        .sums = bf16_sums_avx512},
+                                           .keys = bf16_keys_avx512,
+                                           .values = bf16_values_avx512};
+  // A table of such a name is only there on a CPU that has it.
+  const Table* table = find(name);
+  if (table != nullptr && std::string_view(table->base) == kAvx512.products.name) return &kAvx512;
 #endif
   (void)name;
   return nullptr;

@@ -1,10 +1,14 @@
-// Products of a few rows of floats with many rows of int8 codes, for attention in integers. The floats are
-// rounded to two bytes per value (about 15 bits below the row's largest), so every product is an exact
-// integer sum and one float step: all variants give the same bits, however the rows are grouped.
+// Products of a few rows of floats with many cached rows of small codes, for fast attention.
 //
-// Layouts of codes, as lattice/row_codes.h writes them:
-//   keys    blocks of 16 rows, a block [dim / 4, 16 rows, 4 dims]
-//   values  blocks of 64 rows, a block [dim / 16, 16 quads of rows, 16 dims, 4 rows]
+// int8 codes: the floats are rounded to two bytes per value (about 15 bits below the row's largest), so every
+// product is an exact integer sum and one float step: all variants give the same bits.
+// bf16 codes: the floats are split into two bf16 numbers (AMX, about 16 bits of each value) or stay as they
+// are (AVX-512); sums are fp32 in an order that belongs to the variant.
+// Either way a row's bits do not depend on how many rows are multiplied with it.
+//
+// Layouts of codes, k = 4 int8 or 2 bf16 numbers:
+//   keys    blocks of 16 rows, a block [dim / k, 16 rows, k dims]
+//   values  blocks of 16 k rows, a block [dim / 16, 16 groups of k rows, 16 dims, k rows]
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -15,20 +19,28 @@
 
 namespace kakeya::kernels {
 
-// value = step * (128 * high + low), low in [-64, 63]. Rows lie in groups of 8; a group is
-// [its high rows, its low rows] x cols.
+// Rows of two parts per value. int8: value = step * (128 * high + low), low in [-64, 63]; bf16: value = step
+// * (high + low). Rows lie in groups of 8, of bf16 16; a group is [its high rows, its low rows] x cols. The
+// variant on floats has rows of floats in the same place instead, two parts being four bytes there too.
 struct PairRows {
-  static constexpr std::size_t kGroup = 8;
   static constexpr int kLargest = 127 * 128;  // of 128 * high + low
 
   std::size_t rows = 0, cols = 0;
-  std::int8_t* codes = nullptr;  // [2 * rows * cols]
+  std::int8_t* codes = nullptr;  // [2 * rows * row_bytes()]
   float* steps = nullptr;        // [rows]
+  std::size_t part_bytes = 1;    // CodeProducts::code_bytes
 
-  std::size_t group_rows(std::size_t group) const { return std::min(kGroup, rows - group * kGroup); }
-  std::int8_t* group(std::size_t index) const { return codes + index * kGroup * 2 * cols; }
-  std::int8_t* high(std::size_t row) const { return group(row / kGroup) + row % kGroup * cols; }
-  std::int8_t* low(std::size_t row) const { return high(row) + group_rows(row / kGroup) * cols; }
+  std::size_t row_bytes() const { return cols * part_bytes; }  // of one part
+  std::size_t group_size() const { return 8 * part_bytes; }
+  std::size_t group_rows(std::size_t group) const {
+    return std::min(group_size(), rows - group * group_size());
+  }
+  std::int8_t* group(std::size_t index) const { return codes + index * group_size() * 2 * row_bytes(); }
+  std::int8_t* high(std::size_t row) const {
+    return group(row / group_size()) + row % group_size() * row_bytes();
+  }
+  std::int8_t* low(std::size_t row) const { return high(row) + group_rows(row / group_size()) * row_bytes(); }
+  std::int8_t* whole(std::size_t row) const { return codes + row * 2 * row_bytes(); }
 };
 
 // No sum of this many products of 128 * high + low with a code of magnitude up to 126 overflows 32 bits:
@@ -37,9 +49,10 @@ inline constexpr std::size_t kMostProducts = 1024;
 
 struct CodeProducts {
   const char* name;  // as Table::name
+  std::size_t code_bytes;
 
   // Rounds x[i] * factors[i] (x[i] when factors is null) to row `row` of out. A row with NaN or infinity
-  // gets the step NaN. out.cols is a multiple of 64.
+  // gets the step NaN; every step of bf16 is 1 or NaN. out.cols is a multiple of 64.
   void (*round)(const float* x, const float* factors, const PairRows& out, std::size_t row);
   // x[i] = exp(x[i] - shift) in place, within 4e-7 of it or of e^-87; returns their sum. No x[i] is above
   // shift.
@@ -53,8 +66,24 @@ struct CodeProducts {
 };
 
 const CodeProducts& scalar_code_products();
-// The variant for the table of that name; null when this build or CPU lacks it or has nothing faster than
-// products of floats.
+// The variant of int8 codes for the table of that name; null when this build or CPU lacks it or has nothing
+// faster than products of floats.
 const CodeProducts* find_code_products(std::string_view name);
+
+// Stored rows of bf16, dense.
+struct Bf16Rows {
+  const std::byte* rows = nullptr;  // [count, dim]
+  std::size_t count = 0, dim = 0;   // 1 <= count <= 64; dim is a multiple of 64
+  const std::byte* next = nullptr;  // as many rows that are wanted next, asked into the cache; or null
+};
+// Products of bf16 codes, and stored rows as such codes. Keys come in whole blocks, any codes beyond the last
+// row of x; values always 64 rows, zeros there.
+struct Bf16Products {
+  CodeProducts products;
+  void (*keys)(const Bf16Rows& x, std::int8_t* out);
+  void (*values)(const Bf16Rows& x, std::int8_t* out);
+};
+// As find_code_products.
+const Bf16Products* find_bf16_products(std::string_view name);
 
 }  // namespace kakeya::kernels

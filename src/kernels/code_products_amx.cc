@@ -1,5 +1,6 @@
-// Products of codes with AMX tiles. A group of up to eight rows is one tile of their high and low bytes; a
-// product is 64 dims of 16 keys, or 64 rows of 16 dims.
+// Products of codes with AMX tiles. 64 bytes of each row of a group are a tile of high and low parts (int8)
+// or a tile of high and one of low parts that add to the same sums (bf16); a tile of codes is as many dims of
+// 16 keys, or as many rows of 16 dims.
 #include "kernels/code_products_ops.h"
 
 #if defined(__x86_64__)
@@ -9,21 +10,23 @@
 #endif
 #include <immintrin.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "kernels/panel_targets.h"
 
-KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,fma,amx-tile,amx-int8")
+KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,amx-tile,amx-int8,amx-bf16")
 namespace kakeya::kernels {
 namespace {
 
 #include "kernels/code_products_avx512-inl.h"
 
 // Sums in tiles 0 to 3, then rows and codes.
-constexpr int kSums = 4, kRows = 4, kCodes = 5;
+constexpr int kSums = 4, kRows = 4, kTiles = 8;
 constexpr std::size_t kTileBytes = 1024;
-// Sums are read when those of the next kLag groups of keys have been started.
-constexpr std::size_t kLag = 2, kRing = 4;
 
-using TileSums = std::int32_t[16][16];
+// Sums of 16 rows with 16 keys or dims, int32 or float.
+using TileSums = __m512i[16];
 
 struct alignas(64) TileConfig {
   std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -31,14 +34,14 @@ struct alignas(64) TileConfig {
   std::uint8_t rows[16] = {};
 };
 
-// The tile registers of this thread while groups of `rows` rows are at work: a thread that keeps them pays
-// for it at every switch.
+// The tile registers of this thread for tiles of `rows` rows before those of codes: a thread that keeps them
+// pays for it at every switch.
 class TileRegisters {
  public:
-  explicit TileRegisters(std::size_t rows) {
+  TileRegisters(std::size_t rows, int first_codes) {
     TileConfig config;
-    for (int tile = 0; tile <= kCodes; ++tile) {
-      config.rows[tile] = tile == kCodes ? 16 : static_cast<std::uint8_t>(2 * rows);
+    for (int tile = 0; tile < kTiles; ++tile) {
+      config.rows[tile] = tile >= first_codes ? 16 : static_cast<std::uint8_t>(rows);
       config.row_bytes[tile] = 64;
     }
     asm volatile("ldtilecfg %0" ::"m"(config));
@@ -61,19 +64,93 @@ template <int kTile>
 KAKEYA_INLINE void tile_clear() {
   asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
 }
-template <int kTile>
-KAKEYA_INLINE void tile_add() {
-  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kTile), "i"(kRows), "i"(kCodes));
+
+// One group's rows, `steps` times 64 bytes of each, with four columns of tiles of codes, the tiles of a
+// column `code_step` apart.
+struct Factors {
+  const std::int8_t* rows;
+  std::size_t group_rows, row_bytes;
+  const std::int8_t* codes[kSums];
+  std::size_t code_step, steps;
+};
+
+struct Int8 {
+  static constexpr int kCodes = 5;  // to 7 in turn
+  static std::size_t tile_rows(std::size_t rows) { return 2 * rows; }
+  static KAKEYA_INLINE void load_rows(const Factors& x, std::size_t step) {
+    tile_load<kRows>(x.rows + 64 * step, x.row_bytes);
+  }
+  template <int kSum>
+  static KAKEYA_INLINE void add(const std::int8_t* codes) {
+    constexpr int kTile = kCodes + kSum % (kTiles - kCodes);
+    tile_load<kTile>(codes, 64);
+    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kTile));
+  }
+  static KAKEYA_INLINE __m512 sum(const TileSums& sums, std::size_t row, std::size_t rows) {
+    return joined(sums[row], sums[rows + row]);
+  }
+};
+
+struct Bf16 {
+  static constexpr int kLow = kRows + 1, kCodes = 6;  // and 7
+  static std::size_t tile_rows(std::size_t rows) { return rows; }
+  static KAKEYA_INLINE void load_rows(const Factors& x, std::size_t step) {
+    const std::int8_t* rows = x.rows + 64 * step;
+    tile_load<kRows>(rows, x.row_bytes);
+    tile_load<kLow>(rows + x.group_rows * x.row_bytes, x.row_bytes);
+  }
+  template <int kSum>
+  static KAKEYA_INLINE void add(const std::int8_t* codes) {
+    constexpr int kTile = kCodes + kSum % (kTiles - kCodes);
+    tile_load<kTile>(codes, 64);
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kTile));
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kLow), "i"(kTile));
+  }
+  static KAKEYA_INLINE __m512 sum(const TileSums& sums, std::size_t row, std::size_t) {
+    return _mm512_castsi512_ps(sums[row]);
+  }
+};
+
+template <class Code>
+KAKEYA_INLINE void multiply(const Factors& x, TileSums (&sums)[kSums]) {
+  tile_clear<0>();
+  tile_clear<1>();
+  tile_clear<2>();
+  tile_clear<3>();
+  for (std::size_t i = 0, at = 0; i < x.steps; ++i, at += x.code_step) {
+    Code::load_rows(x, i);
+    Code::template add<0>(x.codes[0] + at);
+    Code::template add<1>(x.codes[1] + at);
+    Code::template add<2>(x.codes[2] + at);
+    Code::template add<3>(x.codes[3] + at);
+  }
+  tile_store<0>(sums[0]);
+  tile_store<1>(sums[1]);
+  tile_store<2>(sums[2]);
+  tile_store<3>(sums[3]);
 }
 
 // Calls f(first group, last group, rows of a group) for the full groups, then for a shorter last one.
 template <class F>
-KAKEYA_INLINE void for_groups(const PairRows& x, F f) {
-  const std::size_t full = x.rows / PairRows::kGroup, rest = x.rows % PairRows::kGroup;
-  if (full > 0) f(0, full, PairRows::kGroup);
+KAKEYA_INLINE void for_groups(const PairRows& x, const F& f) {
+  const std::size_t full = x.rows / x.group_size(), rest = x.rows % x.group_size();
+  if (full > 0) f(0, full, x.group_size());
   if (rest > 0) f(full, full + 1, rest);
 }
 
+// Calls start(i, sums) for i in [0, n) in turn and finish(i, sums) one later: sums just stored are not yet
+// where loads find them.
+template <class Start, class Finish>
+KAKEYA_INLINE void pipeline(std::size_t n, const Start& start, const Finish& finish) {
+  alignas(64) TileSums ring[2][kSums];
+  for (std::size_t i = 0; i < n; ++i) {
+    start(i, ring[i % 2]);
+    if (i > 0) finish(i - 1, ring[(i - 1) % 2]);
+  }
+  if (n > 0) finish(n - 1, ring[(n - 1) % 2]);
+}
+
+template <class Code>
 struct Scores {
   const PairRows& queries;
   const std::int8_t* keys;
@@ -82,94 +159,57 @@ struct Scores {
   Rows<float> out;
 
   void operator()(std::size_t first, std::size_t last, std::size_t rows) const {
-    const TileRegisters registers(rows);
-    alignas(64) TileSums ring[kRing];
-    const std::size_t groups = last - first, products = n / 16 * groups;
-    std::size_t at = 0;
-    for (std::size_t block = 0; block < n / 16; ++block) {
-      for (std::size_t g = first; g < last; ++g, ++at) {
-        multiply(g, block, ring[at % kRing]);
-        if (at >= kLag) finish(at - kLag, groups, first, rows, ring[(at - kLag) % kRing]);
+    const TileRegisters registers(Code::tile_rows(rows), Code::kCodes);
+    const std::size_t runs = (n / 16 + kSums - 1) / kSums;
+    const auto start = [&](std::size_t i, TileSums(&sums)[kSums]) __attribute__((always_inline)) {
+      const std::size_t bytes = queries.row_bytes(), block = i % runs * kSums;
+      Factors x = {queries.group(first + i / runs), rows, bytes, {}, kTileBytes, bytes / 64};
+      // Of four blocks of keys; the last stands for those beyond it.
+      for (std::size_t b = 0; b < kSums; ++b)
+        x.codes[b] = keys + std::min(block + b, n / 16 - 1) * 16 * bytes;
+      multiply<Code>(x, sums);
+    };
+    const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
+      const std::size_t row = (first + i / runs) * queries.group_size(), block = i % runs * kSums;
+      for (std::size_t b = 0; b < std::min<std::size_t>(kSums, n / 16 - block); ++b) {
+        const std::size_t key = 16 * (block + b);
+        const __m512 scale = _mm512_loadu_ps(scales + key);
+        for (std::size_t r = 0; r < rows; ++r) {
+          const __m512 sum = _mm512_mul_ps(Code::sum(sums[b], r, rows), scale);
+          _mm512_storeu_ps(out.data + (row + r) * out.stride + key,
+                           _mm512_mul_ps(sum, _mm512_set1_ps(queries.steps[row + r])));
+        }
       }
-    }
-    for (std::size_t i = products < kLag ? 0 : products - kLag; i < products; ++i) {
-      finish(i, groups, first, rows, ring[i % kRing]);
-    }
-  }
-
-  KAKEYA_INLINE void multiply(std::size_t group, std::size_t block, TileSums& sums) const {
-    const std::size_t dim = queries.cols;
-    const std::int8_t* codes = keys + block * 16 * dim;
-    const std::int8_t* rows = queries.group(group);
-    tile_clear<0>();
-    for (std::size_t i = 0; i < dim; i += 64) {
-      tile_load<kCodes>(codes + i * 16, 64);
-      tile_load<kRows>(rows + i, dim);
-      tile_add<0>();
-    }
-    tile_store<0>(sums);
-  }
-
-  KAKEYA_INLINE void finish(std::size_t at, std::size_t groups, std::size_t first, std::size_t rows,
-                            const TileSums& sums) const {
-    const std::size_t key = at / groups * 16, row = (first + at % groups) * PairRows::kGroup;
-    const __m512 scale = _mm512_loadu_ps(scales + key);
-    for (std::size_t r = 0; r < rows; ++r) {
-      const __m512 score = scored(_mm512_load_si512(sums[r]), _mm512_load_si512(sums[rows + r]), scale,
-                                  queries.steps[row + r]);
-      _mm512_storeu_ps(out.data + (row + r) * out.stride + key, score);
-    }
+    };
+    pipeline((last - first) * runs, start, finish);
   }
 };
 
+template <class Code>
 struct Sums {
   const PairRows& weights;
   const std::int8_t* values;
   Rows<float> y;
 
   void operator()(std::size_t first, std::size_t last, std::size_t rows) const {
-    const TileRegisters registers(rows);
-    alignas(64) TileSums sums[kSums];
-    const std::size_t tiles = y.cols / 16;
-    for (std::size_t g = first; g < last; ++g) {
-      for (std::size_t t = 0; t < tiles; t += kSums) {
-        multiply(weights.group(g), t, tiles, sums);
-        for (std::size_t r = 0; r < rows; ++r) {
-          const std::size_t row = g * PairRows::kGroup + r;
-          float* out = y.data + row * y.stride + t * 16;
-          for (std::size_t i = 0; i < kSums; ++i) {
-            const __m512i high = _mm512_load_si512(sums[i][r]), low = _mm512_load_si512(sums[i][rows + r]);
-            _mm512_storeu_ps(out + 16 * i, stepped(high, low, weights.steps[row]));
-          }
-        }
+    const TileRegisters registers(Code::tile_rows(rows), Code::kCodes);
+    const std::size_t groups = last - first, tiles = y.cols / 16, runs = tiles / kSums;
+    const auto start = [&](std::size_t i, TileSums(&sums)[kSums]) __attribute__((always_inline)) {
+      const std::size_t bytes = weights.row_bytes();
+      Factors x = {weights.group(first + i % groups), rows, bytes, {}, tiles * kTileBytes, bytes / 64};
+      for (std::size_t b = 0; b < kSums; ++b) x.codes[b] = values + (i / groups * kSums + b) * kTileBytes;
+      multiply<Code>(x, sums);
+    };
+    const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
+      for (std::size_t r = 0; r < rows; ++r) {
+        const std::size_t row = (first + i % groups) * weights.group_size() + r;
+        const __m512 step = _mm512_set1_ps(weights.steps[row]);
+        float* to = y.data + row * y.stride + i / groups * kSums * 16;
+        for (std::size_t b = 0; b < kSums; ++b)
+          _mm512_storeu_ps(to + 16 * b, _mm512_mul_ps(Code::sum(sums[b], r, rows), step));
       }
-    }
-  }
-
-  // Four neighbouring tiles of 16 dims over all values.
-  KAKEYA_INLINE void multiply(const std::int8_t* rows, std::size_t tile, std::size_t tiles,
-                              TileSums (&sums)[kSums]) const {
-    tile_clear<0>();
-    tile_clear<1>();
-    tile_clear<2>();
-    tile_clear<3>();
-    for (std::size_t j = 0; j < weights.cols; j += 64) {
-      const std::int8_t* codes = values + (j / 64 * tiles + tile) * kTileBytes;
-      tile_load<kRows>(rows + j, weights.cols);
-      add<0>(codes);
-      add<1>(codes);
-      add<2>(codes);
-      add<3>(codes);
-    }
-    tile_store<0>(sums[0]);
-    tile_store<1>(sums[1]);
-    tile_store<2>(sums[2]);
-    tile_store<3>(sums[3]);
-  }
-  template <int kTile>
-  static KAKEYA_INLINE void add(const std::int8_t* codes) {
-    tile_load<kCodes>(codes + kTile * kTileBytes, 64);
-    tile_add<kTile>();
+    };
+    pipeline(groups * runs, start, finish);
   }
 };
 
@@ -177,11 +217,47 @@ struct Sums {
 
 void code_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                      Rows<float> scores) {
-  for_groups(queries, Scores{queries, keys, n, scales, scores});
+  for_groups(queries, Scores<Int8>{queries, keys, n, scales, scores});
 }
 
 void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y) {
-  for_groups(weights, Sums{weights, values, y});
+  for_groups(weights, Sums<Int8>{weights, values, y});
+}
+
+// High: the upper half of the float as it is, so that what is left is exact; low: that, rounded to nearest.
+void split_bf16_amx(const float* x, const float* factors, const PairRows& out, std::size_t row) {
+  alignas(64) std::uint16_t odd[32];  // the upper halves of two vectors of floats
+  for (std::size_t i = 0; i < 32; ++i) odd[i] = static_cast<std::uint16_t>(2 * i + 1);
+  const __m512i order = _mm512_load_si512(odd);
+  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+  std::int8_t* high = out.high(row);
+  std::int8_t* low = out.low(row);
+  __m512 nothing = _mm512_setzero_ps();  // NaN as soon as a value is no number
+  const auto value = [&](std::size_t i) __attribute__((always_inline)) {
+    const __m512 v = _mm512_loadu_ps(x + i);
+    return factors != nullptr ? _mm512_mul_ps(v, _mm512_loadu_ps(factors + i)) : v;
+  };
+  const auto rest = [&](__m512 v) __attribute__((always_inline)) {
+    return _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), upper)));
+  };
+  for (std::size_t i = 0; i < out.cols; i += 32) {
+    const __m512 a = value(i), b = value(i + 16);
+    nothing = _mm512_fmadd_ps(a, _mm512_setzero_ps(), nothing);
+    nothing = _mm512_fmadd_ps(b, _mm512_setzero_ps(), nothing);
+    _mm512_storeu_si512(high + 2 * i,
+                        _mm512_permutex2var_epi16(_mm512_castps_si512(a), order, _mm512_castps_si512(b)));
+    _mm512_storeu_si512(low + 2 * i, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(rest(b), rest(a))));
+  }
+  out.steps[row] = 1.0f + _mm512_reduce_add_ps(nothing);
+}
+
+void bf16_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                     Rows<float> scores) {
+  for_groups(queries, Scores<Bf16>{queries, keys, n, scales, scores});
+}
+
+void bf16_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y) {
+  for_groups(weights, Sums<Bf16>{weights, values, y});
 }
 
 }  // namespace kakeya::kernels

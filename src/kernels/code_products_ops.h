@@ -25,9 +25,16 @@ void code_sums_avx2(const PairRows& weights, const std::int8_t* values, Rows<flo
 void code_scores_avx2_vnni(const PairRows& queries, const std::int8_t* keys, std::size_t n,
                            const float* scales, Rows<float> scores);
 void code_sums_avx2_vnni(const PairRows& weights, const std::int8_t* values, Rows<float> y);
+// For AVX-512 (F, BW, DQ, VL).
+float exp_sum_avx512(float* x, float shift, std::size_t n);
+void bf16_keys_avx512(const Bf16Rows& x, std::int8_t* out);
+void bf16_values_avx512(const Bf16Rows& x, std::int8_t* out);
+void keep_floats_avx512(const float* x, const float* factors, const PairRows& out, std::size_t row);
+void bf16_scores_avx512(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                        Rows<float> scores);
+void bf16_sums_avx512(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 // For has_avx512_vnni().
 void round_pair_avx512(const float* x, const float* factors, const PairRows& out, std::size_t row);
-float exp_sum_avx512(float* x, float shift, std::size_t n);
 void code_scores_vnni(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                       Rows<float> scores);
 void code_sums_vnni(const PairRows& weights, const std::int8_t* values, Rows<float> y);
@@ -46,6 +53,11 @@ void code_sums_dotprod(const PairRows& weights, const std::int8_t* values, Rows<
 void code_scores_i8mm(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                       Rows<float> scores);
 void code_sums_i8mm(const PairRows& weights, const std::int8_t* values, Rows<float> y);
+// For has_amx_bf16().
+void split_bf16_amx(const float* x, const float* factors, const PairRows& out, std::size_t row);
+void bf16_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                     Rows<float> scores);
+void bf16_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 #endif
 
 }  // namespace kakeya::kernels

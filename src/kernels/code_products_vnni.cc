@@ -20,7 +20,7 @@ namespace {
 #include "kernels/code_products_avx512-inl.h"
 
 // Rows of a group that are multiplied together: pairs of high and low, so twice as many sums a vector.
-constexpr std::size_t kRowBlock = 4;
+constexpr std::size_t kRowBlock = 4;  // divides PairRows::group_size()
 
 KAKEYA_INLINE __m512i four(const std::int8_t* p) {
   std::int32_t bits = 0;
@@ -117,7 +117,6 @@ void sum_rows(const PairRows& weights, std::size_t first, const std::int8_t* val
 // Calls f.operator()<R>(first) over all rows in blocks that lie in one group.
 template <class F>
 KAKEYA_INLINE void for_row_blocks(std::size_t rows, F f) {
-  static_assert(PairRows::kGroup % kRowBlock == 0);
   for (std::size_t first = 0; first < rows; first += kRowBlock) {
     switch (std::min(kRowBlock, rows - first)) {
       case 1:
@@ -177,26 +176,6 @@ void round_pair_avx512(const float* x, const float* factors, const PairRows& out
     _mm512_storeu_si512(high + i, _mm512_permutexvar_epi32(order, top));
     _mm512_storeu_si512(low + i, _mm512_permutexvar_epi32(order, bottom));
   }
-}
-
-float exp_sum_avx512(float* x, float shift, std::size_t n) {
-  const __m512 shifts = _mm512_set1_ps(shift), rate = _mm512_set1_ps(kLog2E);
-  const __m512 least = _mm512_set1_ps(kLeastExponent), one = _mm512_set1_ps(1.0f);
-  __m512 total = _mm512_setzero_ps();
-  for (std::size_t i = 0; i < n; i += 16) {
-    const auto lanes = static_cast<__mmask16>(n - i < 16 ? (1u << (n - i)) - 1 : 0xffff);
-    const __m512 from = _mm512_maskz_loadu_ps(lanes, x + i);
-    const __m512 power = _mm512_max_ps(_mm512_mul_ps(_mm512_sub_ps(from, shifts), rate), least);
-    const __m512 whole = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    const __m512 f = _mm512_sub_ps(power, whole);
-    __m512 p = _mm512_set1_ps(kExp2Terms[0]);
-    KAKEYA_UNROLL
-    for (int t = 1; t < 6; ++t) p = _mm512_fmadd_ps(p, f, _mm512_set1_ps(kExp2Terms[t]));
-    p = _mm512_scalef_ps(_mm512_fmadd_ps(p, f, one), whole);
-    _mm512_mask_storeu_ps(x + i, lanes, p);
-    total = _mm512_mask_add_ps(total, lanes, total, p);
-  }
-  return _mm512_reduce_add_ps(total);
 }
 
 void code_scores_vnni(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,

@@ -28,9 +28,9 @@ Leaf7 leaf7(unsigned part = 0) {
   if (__get_cpuid_count(7, part, &out.eax, &out.ebx, &out.ecx, &out.edx) == 0) return {};
   return out;
 }
-constexpr unsigned kAvxVnni = 1u << 4;                        // eax of part 1
-constexpr unsigned kGfni = 1u << 8, kVnni = 1u << 11;         // ecx
-constexpr unsigned kAmxTile = 1u << 24, kAmxInt8 = 1u << 25;  // edx
+constexpr unsigned kAvxVnni = 1u << 4, kAvx512Bf16 = 1u << 5;                      // eax of part 1
+constexpr unsigned kGfni = 1u << 8, kVnni = 1u << 11;                              // ecx
+constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24, kAmxInt8 = 1u << 25;  // edx
 
 bool allow_tiles() {
 #if defined(__linux__) && defined(SYS_arch_prctl)
@@ -77,6 +77,16 @@ bool has_amx_int8() {
            (cpu.edx & kAmxInt8) != 0 && allow_tiles();
   }();
   return allowed;
+#else
+  return false;
+#endif
+}
+
+bool has_amx_bf16() {
+#if defined(__x86_64__)
+  static const bool found = has_amx_int8() && (leaf7().edx & kAmxBf16) != 0 && leaf7().eax >= 1 &&
+                            (leaf7(1).eax & kAvx512Bf16) != 0;
+  return found;
 #else
   return false;
 #endif

@@ -1,4 +1,4 @@
-// Which int8 instructions this CPU and its system allow.
+// Which instructions for products of small numbers this CPU and its system allow.
 #pragma once
 
 namespace kakeya::kernels {
@@ -9,6 +9,8 @@ bool has_avx_vnni();
 bool has_avx512_vnni();
 // AVX-512 VNNI, GFNI and AMX int8; asks the system for the tile registers, once.
 bool has_amx_int8();
+// The above, AMX bf16 and AVX-512 BF16.
+bool has_amx_bf16();
 // The dot product instructions of 64-bit Arm, and its int8 matrix products.
 bool has_neon_dotprod();
 bool has_neon_i8mm();

@@ -109,10 +109,11 @@ bool reserve_scratch(const AttendJob& job, AttendScratch& scratch) {
   grow(scratch.seen, job.chunk_rows);
   if (job.products == nullptr) return grew;
   grow(scratch.scales, kSegmentTokens);
-  grow(scratch.query_codes, 2 * job.chunk_rows * job.dim);
+  const std::size_t code_bytes = job.products->code_bytes;
+  grow(scratch.query_codes, 2 * job.chunk_rows * job.dim * code_bytes);
   grow(scratch.query_steps, job.chunk_rows);
-  grow(scratch.codes, kSegmentTokens * job.dim);
-  grow(scratch.weight_codes, 2 * job.chunk_rows * kSegmentTokens);
+  grow(scratch.codes, kSegmentTokens * job.dim * code_bytes);
+  grow(scratch.weight_codes, 2 * job.chunk_rows * kSegmentTokens * code_bytes);
   grow(scratch.weight_steps, job.chunk_rows);
   return grew;
 }
@@ -166,14 +167,14 @@ Status PackedCache::attend(const kernels::Compute& compute, const AttendRequest&
 
 bool PackedCache::is_fast(const kernels::Table& ops, const LayerStore& layer, Visible seen) const {
   return !empty(seen) && seen.last - seen.first >= options_.fast_attention_from &&
-         layer.codec->has_codes(ops) && kernels::find_code_products(ops.name) != nullptr;
+         layer.codec->code_products(ops) != nullptr;
 }
 
 Status PackedCache::attend_rows(const kernels::Compute& compute, const AttendRequest& request,
                                 std::size_t first_row, bool fast) {
   const LayerStore& layer = layers_[request.layer];
   AttendJob job = make_job(*compute.ops, request, layer, shape_);
-  if (fast) job.products = kernels::find_code_products(compute.ops->name);
+  if (fast) job.products = layer.codec->code_products(*compute.ops);
   const auto threads = static_cast<std::size_t>(compute.pool->threads());
   bool grew = scratch_.size() < threads;
   if (grew) scratch_.resize(threads);

@@ -1,6 +1,6 @@
-// Fast attention of one chunk of query rows over one segment: queries and weights rounded to two bytes,
-// cached rows unpacked to int8, all products exact integer sums. What is rounded, and where, depends on the
-// row and the absolute segment alone (equations: docs/formats/kv-pages.md).
+// Fast attention of one chunk of query rows over one segment: queries and weights rounded, cached rows laid
+// out as codes, int8 or bf16, and products of both (kernels/code_products.h). What is rounded, and where,
+// depends on the row and the absolute segment alone (equations: docs/formats/kv-pages.md).
 #include <algorithm>
 
 #include "kv/attend_job.h"
@@ -8,10 +8,12 @@
 namespace kakeya::kv {
 namespace {
 
-// Keys are unpacked and multiplied this many at a time, so that they stay in the first-level cache.
-constexpr std::size_t kKeyRun = 256;
-static_assert(kSegmentTokens <= kernels::kMostProducts && kSegmentTokens % kKeyRun == 0 &&
-              kKeyRun % kPageTokens == 0);
+// Keys are unpacked and multiplied so many at a time that they stay in the first-level cache.
+constexpr std::size_t kKeyRun = 256;  // of one byte a code
+static_assert(kSegmentTokens <= kernels::kMostProducts && kSegmentTokens % kKeyRun == 0);
+std::size_t key_run(const AttendJob& job) {
+  return std::max(kPageTokens, kKeyRun / job.products->code_bytes);
+}
 
 // Rows of `range`, which begins with a page, into scratch.codes and scratch.scales.
 void unpack_pages(const AttendJob& job, const AttendTask& task, bool values, Visible range,
@@ -26,7 +28,7 @@ void unpack_pages(const AttendJob& job, const AttendTask& task, bool values, Vis
     const std::byte* next = after < job.layer.length ? store.pages.row(task.kv_head, after) : nullptr;
     job.layer.codec->unpack_codes(job.ops, values, rows, n, rows + kPageTokens * job.layer.codec->row_bytes(),
                                   next, store.side[task.kv_head], codes, scales);
-    codes += kPageTokens * job.dim;
+    codes += kPageTokens * job.dim * job.products->code_bytes;
     scales += kPageTokens;
   }
 }
@@ -34,7 +36,8 @@ void unpack_pages(const AttendJob& job, const AttendTask& task, bool values, Vis
 std::size_t ceil_to(std::size_t value, std::size_t step) { return (value + step - 1) / step * step; }
 
 kernels::PairRows query_rows(const AttendJob& job, const AttendTask& task, AttendScratch& scratch) {
-  return {task.query_rows, job.dim, scratch.query_codes.data(), scratch.query_steps.data()};
+  return {task.query_rows, job.dim, scratch.query_codes.data(), scratch.query_steps.data(),
+          job.products->code_bytes};
 }
 
 // The task's weights, times the scales of the values, over positions [0, n) of the segment; 0 where a row
@@ -42,7 +45,7 @@ kernels::PairRows query_rows(const AttendJob& job, const AttendTask& task, Atten
 kernels::PairRows round_weights(const AttendJob& job, const AttendTask& task, std::size_t base, std::size_t n,
                                 AttendScratch& scratch) {
   const kernels::PairRows weights = {task.query_rows, n, scratch.weight_codes.data(),
-                                     scratch.weight_steps.data()};
+                                     scratch.weight_steps.data(), job.products->code_bytes};
   for (std::size_t i = 0; i < task.query_rows; ++i) {
     float* row = scratch.scores.data() + i * kSegmentTokens;
     const Visible seen = scratch.seen[i];
@@ -68,8 +71,9 @@ std::size_t attend_codes(const AttendJob& job, const AttendTask& task, Visible r
                          AttendScratch& scratch) {
   const std::size_t base = range.first / kSegmentTokens * kSegmentTokens;
   const kernels::PairRows queries = query_rows(job, task, scratch);
-  for (std::size_t first = range.first / kKeyRun * kKeyRun; first < range.last; first += kKeyRun) {
-    const Visible run = {first, std::min(range.last, first + kKeyRun)};
+  const std::size_t step = key_run(job);
+  for (std::size_t first = range.first / step * step; first < range.last; first += step) {
+    const Visible run = {first, std::min(range.last, first + step)};
     const std::size_t n = ceil_to(run.last - first, 16);
     unpack_pages(job, task, false, run, scratch);
     job.products->scores(queries, scratch.codes.data(), n, scratch.scales.data(),

@@ -23,7 +23,7 @@ struct AttendJob {
   std::size_t chunk_rows;                           // query rows of a full chunk: rows_per_chunk * group
   std::size_t tasks;                                // KV heads x chunks of rows
   std::size_t segments;                             // up to the last position that any row sees
-  const kernels::CodeProducts* products = nullptr;  // fast attention: all rows on int8 codes
+  const kernels::CodeProducts* products = nullptr;  // fast attention: all rows on codes
 };
 
 // One KV head and one chunk of query rows: row i of the chunk is query head i % group of request row

@@ -1,18 +1,29 @@
 // Channel bf16: the baseline, rows rounded to bfloat16.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
+#include "base/check.h"
 #include "base/half.h"
+#include "kernels/code_products.h"
 #include "kv/codecs.h"
+#include "kv/page_list.h"
 
 namespace kakeya::kv {
 namespace {
 
+constexpr std::size_t kFastDims = 64;           // fast attention takes multiples of this
 constexpr std::uint16_t kLargestBf16 = 0x7f7f;  // what rounds beyond it saturates, sign kept
 
 class Bf16Codec final : public RowCodec {
  public:
-  explicit Bf16Codec(std::size_t dim) : dim_(dim) {}
+  explicit Bf16Codec(std::size_t dim) : dim_(dim) {
+    for (const kernels::Table* table : kernels::available()) {
+      const kernels::Bf16Products* found = kernels::find_bf16_products(table->name);
+      if (found != nullptr && dim % kFastDims == 0) fast_.push_back({table, found});
+    }
+  }
 
   std::size_t dim() const override { return dim_; }
   std::size_t row_bytes() const override { return 2 * dim_; }
@@ -38,6 +49,20 @@ class Bf16Codec final : public RowCodec {
     }
   }
 
+  const kernels::CodeProducts* code_products(const kernels::Table& ops) const override {
+    const kernels::Bf16Products* found = products(ops);
+    return found != nullptr ? &found->products : nullptr;
+  }
+
+  void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
+                    const std::byte*, const std::byte* next, std::span<const std::byte>, std::int8_t* out,
+                    float* scales) const override {
+    const kernels::Bf16Products* found = products(ops);
+    KAKEYA_CHECK(found != nullptr);
+    (values ? found->values : found->keys)({rows, n, dim_, next}, out);
+    std::fill_n(scales, kPageTokens, 1.0f);
+  }
+
   void decode(const kernels::Table&, const std::byte* row, std::span<const std::byte>,
               std::span<float> out) const override {
     for (std::size_t i = 0; i < dim_; ++i) {
@@ -48,7 +73,19 @@ class Bf16Codec final : public RowCodec {
   }
 
  private:
+  struct Variant {
+    const kernels::Table* table;
+    const kernels::Bf16Products* products;
+  };
+  const kernels::Bf16Products* products(const kernels::Table& ops) const {
+    for (const Variant& variant : fast_) {
+      if (variant.table == &ops) return variant.products;
+    }
+    return nullptr;
+  }
+
   std::size_t dim_;
+  std::vector<Variant> fast_;
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/code_products.h"
 #include "kernels/kernels.h"
 
 namespace kakeya::kv {
@@ -47,14 +48,15 @@ class RowCodec {
   virtual void unpack(const kernels::Table& ops, const std::byte* rows, std::size_t n,
                       std::span<const std::byte> side, Rows<float> tile, float* scales) const = 0;
 
-  // Rows as int8 codes for attention in integers, in the layouts of keys and values of lattice/row_codes.h.
-  virtual bool has_codes(const kernels::Table& ops) const {
+  // Fast attention: the products that take this codec's rows as codes (their layouts of keys and values);
+  // null where the codec or the CPU has none.
+  virtual const kernels::CodeProducts* code_products(const kernels::Table& ops) const {
     (void)ops;
-    return false;
+    return nullptr;
   }
-  // Row i of `rows` is scales[i] * (codes * H) for i in [0, n), 1 <= n <= 64; scales [64] are 0 beyond. `out`
-  // [64, dim] holds any codes there. Nothing at or after `end` is read. The rows at `next`, which may be
-  // null, will be asked for next.
+  // Row i of `rows` is scales[i] times codes, or codes * H, for i in [0, n), 1 <= n <= 64; scales [64] are
+  // any numbers beyond. `out` [64, dim] holds any finite codes there. Nothing at or after `end` is read. The
+  // rows at `next`, which may be null, will be asked for next.
   virtual void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
                             const std::byte* end, const std::byte* next, std::span<const std::byte> side,
                             std::int8_t* out, float* scales) const;

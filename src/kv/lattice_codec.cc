@@ -104,7 +104,9 @@ class LatticeCodec final : public RowCodec {
                      std::size_t* failed) const override;
   void unpack(const kernels::Table& ops, const std::byte* rows, std::size_t n,
               std::span<const std::byte> side, Rows<float> tile, float* scales) const override;
-  bool has_codes(const kernels::Table& ops) const override { return row_codes(ops) != nullptr; }
+  const kernels::CodeProducts* code_products(const kernels::Table& ops) const override {
+    return row_codes(ops) != nullptr ? kernels::find_code_products(ops.name) : nullptr;
+  }
   void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
                     const std::byte* end, const std::byte* next, std::span<const std::byte> side,
                     std::int8_t* out, float* scales) const override;
