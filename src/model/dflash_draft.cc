@@ -45,7 +45,7 @@ class TransformerDraft final : public DFlashDraft {
   formats::ModelConfig config_;
   formats::TensorStore store_;
   const Model& target_;
-  OwnedTensors owned_;
+  WeightMemory owned_;
   Rope rope_;
   Weight fc_;
   std::vector<LayerWeights> layers_;

@@ -49,7 +49,7 @@ class TransformerModel final : public Model {
 
   formats::ModelConfig config_;
   formats::TensorStore store_;
-  OwnedTensors owned_;
+  WeightMemory owned_;
   Rope rope_;
   Weight embedding_, head_;
   std::vector<LayerWeights> layers_;
