@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/check.h"
@@ -98,11 +99,20 @@ Status check_sampling(const SamplingOptions& options) {
 
 Token argmax(std::span<const float> logits) {
   KAKEYA_CHECK(!logits.empty());
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < logits.size(); ++i) {
-    if (logits[i] > logits[best]) best = i;
+  // The largest value first, in steps of a fixed size, so that the compiler takes several values at a time.
+  constexpr std::size_t kStep = 16;
+  float largest[kStep];
+  std::fill_n(largest, kStep, -std::numeric_limits<float>::infinity());
+  std::size_t i = 0;
+  for (; i + kStep <= logits.size(); i += kStep) {
+    for (std::size_t l = 0; l < kStep; ++l) {
+      largest[l] = largest[l] < logits[i + l] ? logits[i + l] : largest[l];
+    }
   }
-  return static_cast<Token>(best);
+  for (; i < logits.size(); ++i) largest[0] = std::max(largest[0], logits[i]);
+  const float top = *std::max_element(largest, largest + kStep);
+  const auto at = std::find(logits.begin(), logits.end(), top);
+  return at == logits.end() ? 0 : static_cast<Token>(at - logits.begin());
 }
 
 void distribution(std::span<const float> logits, const SamplingOptions& options, std::span<float> probs) {

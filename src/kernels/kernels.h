@@ -77,9 +77,9 @@ struct Table {
   void (*unpack_i8)(const std::int8_t* codes, float scale, float* out, std::size_t n);
   // Row `index` of w as float, out has w.in values.
   void (*load_row)(const Weight& w, std::size_t index, float* out);
-  // Rounds x to rows [first, first + x.rows) of out; x.cols == out.cols. A row with NaN or infinity gives NaN
-  // in every product.
-  void (*quantise_rows)(Rows<const float> x, const Int8Rows& out, std::size_t first);
+  // Rounds x to rows [row, row + x.rows) and columns [column, column + x.cols) of out; column and x.cols are
+  // multiples of kActivationBlock. A block with NaN or infinity gives NaN in every product.
+  void (*quantise_rows)(Rows<const float> x, const Int8Rows& out, std::size_t row, std::size_t column);
   // As matmul_range for kPanels; first is a multiple of kPanelOutputs, last too or w.out.
   void (*panel_matmul_range)(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                              std::size_t last);
@@ -105,7 +105,7 @@ struct Product {
   const Weight& w;
   Rows<float> y;  // [rows, w.out]
 };
-// Several products of the same x [rows, in] in one fork.
+// Several products of the same x [rows, in] in one fork. With more to do in that fork: kernels/products.h.
 void matmul_all(const Compute& compute, std::span<const Product> products, Rows<const float> x);
 
 }  // namespace kakeya::kernels

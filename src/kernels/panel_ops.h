@@ -7,7 +7,7 @@ namespace kakeya::kernels {
 // Below this largest magnitude of a block, 127 / it is no number; the block counts as zero.
 inline constexpr float kTiniestActivation = 0x1p-100f;
 
-void quantise_rows_scalar(Rows<const float> x, const Int8Rows& out, std::size_t first);
+void quantise_rows_scalar(Rows<const float> x, const Int8Rows& out, std::size_t row, std::size_t column);
 void panel_matmul_scalar(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                          std::size_t last);
 #if defined(__x86_64__)

@@ -49,11 +49,12 @@ float add_block(const Weight& w, int zero, const OutputBlock& block, const Int8R
 
 }  // namespace
 
-void quantise_rows_scalar(Rows<const float> x, const Int8Rows& out, std::size_t first) {
+void quantise_rows_scalar(Rows<const float> x, const Int8Rows& out, std::size_t row, std::size_t column) {
   for (std::size_t r = 0; r < x.rows; ++r) {
-    const Int8Rows group = out.group((first + r) / Int8Rows::kGroup);
+    const Int8Rows group = out.group((row + r) / Int8Rows::kGroup);
     for (std::size_t b = 0; b < x.cols / kActivationBlock; ++b) {
-      quantise_block(x.data + r * x.stride + b * kActivationBlock, group, b, (first + r) % Int8Rows::kGroup);
+      quantise_block(x.data + r * x.stride + b * kActivationBlock, group, column / kActivationBlock + b,
+                     (row + r) % Int8Rows::kGroup);
     }
   }
 }

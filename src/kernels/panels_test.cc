@@ -150,7 +150,7 @@ struct Packed {
 struct Rounded {
   Rounded(const Table& ops, const std::vector<float>& x, std::size_t rows, std::size_t cols)
       : buffer(int8_rows_bytes(rows, cols)), view(int8_rows_in(buffer.span(), rows, cols)) {
-    ops.quantise_rows({x.data(), rows, cols}, view, 0);
+    ops.quantise_rows({x.data(), rows, cols}, view, 0, 0);
   }
   double value(std::size_t r, std::size_t i) const {
     const Int8Rows group = view.group(r / 16);

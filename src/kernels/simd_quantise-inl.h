@@ -56,12 +56,14 @@ HWY_INLINE void quantise_block(const float* x, const Int8Rows& group, std::size_
   group.scaled_sums[at] = group.scales[at] * static_cast<float>(all);
 }
 
-void quantise_rows(Rows<const float> x, const Int8Rows& out, std::size_t first) {
+void quantise_rows(Rows<const float> x, const Int8Rows& out, std::size_t row, std::size_t column) {
+  const std::size_t first = column / kActivationBlock;
   for (std::size_t r = 0; r < x.rows; ++r) {
-    const Int8Rows group = out.group((first + r) / Int8Rows::kGroup);
-    const float* row = x.data + r * x.stride;
+    const Int8Rows group = out.group((row + r) / Int8Rows::kGroup);
+    const float* values = x.data + r * x.stride;
+    const std::size_t at = first * group.rows + (row + r) % Int8Rows::kGroup;
     for (std::size_t b = 0; b < x.cols / kActivationBlock; ++b) {
-      quantise_block(row + b * kActivationBlock, group, b * group.rows + (first + r) % Int8Rows::kGroup);
+      quantise_block(values + b * kActivationBlock, group, at + b * group.rows);
     }
   }
 }

@@ -1,5 +1,6 @@
 // Channel bf16: the baseline, rows rounded to bfloat16.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -13,8 +14,15 @@
 namespace kakeya::kv {
 namespace {
 
-constexpr std::size_t kFastDims = 64;           // fast attention takes multiples of this
-constexpr std::uint16_t kLargestBf16 = 0x7f7f;  // what rounds beyond it saturates, sign kept
+constexpr std::size_t kFastDims = 64;  // fast attention takes multiples of this
+constexpr std::uint32_t kInfinity = 0x7f800000u;
+
+// Bits of a finite float -> bfloat16, to nearest even. What rounds to infinity becomes the largest finite
+// number instead, whose bits are one less.
+std::uint16_t round_finite(std::uint32_t bits) {
+  const std::uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  return static_cast<std::uint16_t>(rounded - static_cast<std::uint32_t>((rounded & 0x7fffu) == 0x7f80u));
+}
 
 class Bf16Codec final : public RowCodec {
  public:
@@ -31,13 +39,28 @@ class Bf16Codec final : public RowCodec {
   bool rotated() const override { return false; }
 
   Status encode(const kernels::Table&, std::span<const float> x, std::byte* row, SideRows&) const override {
-    for (std::size_t i = 0; i < dim_; ++i) {
-      if (!std::isfinite(x[i])) return non_finite_row(i);
-      std::uint16_t bits = base::f32_to_bf16(x[i]);
-      if ((bits & 0x7fffu) > kLargestBf16) bits = static_cast<std::uint16_t>((bits & 0x8000u) | kLargestBf16);
-      std::memcpy(row + 2 * i, &bits, sizeof bits);
+    // In steps of a fixed size, so that the compiler takes several values at a time.
+    constexpr std::size_t kStep = 16;
+    std::uint32_t largest[kStep] = {};
+    std::size_t i = 0;
+    for (; i + kStep <= dim_; i += kStep) {
+      std::uint16_t out[kStep];
+      for (std::size_t l = 0; l < kStep; ++l) {
+        const auto bits = std::bit_cast<std::uint32_t>(x[i + l]);
+        largest[l] = std::max(largest[l], bits & 0x7fffffffu);
+        out[l] = round_finite(bits);
+      }
+      std::memcpy(row + 2 * i, out, sizeof out);
     }
-    return {};
+    for (; i < dim_; ++i) {
+      const auto bits = std::bit_cast<std::uint32_t>(x[i]);
+      largest[0] = std::max(largest[0], bits & 0x7fffffffu);
+      const std::uint16_t out = round_finite(bits);
+      std::memcpy(row + 2 * i, &out, sizeof out);
+    }
+    if (*std::max_element(largest, largest + kStep) < kInfinity) return {};
+    const auto* bad = std::find_if_not(x.data(), x.data() + dim_, [](float v) { return std::isfinite(v); });
+    return non_finite_row(static_cast<std::size_t>(bad - x.data()));
   }
 
   void unpack(const kernels::Table& ops, const std::byte* rows, std::size_t n, std::span<const std::byte>,

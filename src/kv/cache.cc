@@ -11,6 +11,9 @@
 namespace kakeya::kv {
 namespace {
 
+// Values of K and V below which append stays in the caller's thread: a row or two.
+constexpr std::size_t kMinForkValues = std::size_t{1} << 12;
+
 Error append_error(ErrorCode code, std::size_t layer, const std::string& what) {
   return {code, "KV cache, append to layer " + std::to_string(layer) + ": " + what};
 }
@@ -130,7 +133,7 @@ Status PackedCache::append(const kernels::Compute& compute, std::size_t index, R
   std::size_t failed_task = 2 * shape_.kv_heads;
   Error failure = {};
   const std::size_t side_heads = shape_.kv_heads;
-  compute.pool->parallel_for(2 * side_heads, [&](std::size_t task, int) {
+  const auto encode = [&](std::size_t task, int) {
     const bool value = task >= side_heads;
     Status status =
         encode_head(*compute.ops, layer, value ? layer.v : layer.k, value ? v : k, task % side_heads);
@@ -139,7 +142,13 @@ Status PackedCache::append(const kernels::Compute& compute, std::size_t index, R
     if (task > failed_task) return;
     failed_task = task;
     failure = status.error();
-  });
+  };
+  // A fork costs more than encoding so little.
+  if (2 * k.rows * k.cols <= kMinForkValues) {
+    for (std::size_t task = 0; task < 2 * side_heads; ++task) encode(task, 0);
+  } else {
+    compute.pool->parallel_for(2 * side_heads, encode);
+  }
   if (failed_task < 2 * side_heads) {
     for (RowStore* store : {&layer.k, &layer.v}) {
       for (std::size_t head = 0; head < side_heads; ++head)

@@ -45,7 +45,7 @@ class TransformerDraft final : public DFlashDraft {
   formats::ModelConfig config_;
   formats::TensorStore store_;
   const Model& target_;
-  OwnedTensors owned_;
+  WeightMemory owned_;
   Rope rope_;
   Weight fc_;
   std::vector<LayerWeights> layers_;
@@ -140,11 +140,16 @@ Status TransformerDraft::observe_chunk(const Compute& compute, Rows<const float>
   const Rows<float> fused{s.projected.data(), taps.rows, config_.hidden_size};
   const Rows<float> context{s.normed.data(), taps.rows, config_.hidden_size};
   kernels::matmul(compute, fc_, taps, fused);
-  norm_rows(compute, fused, hidden_norm_, config_.rms_norm_eps, context);
+  const bool quantised = std::ranges::any_of(layers_, [](const LayerWeights& layer) {
+    return kernels::is_quantised(layer.k.type) || kernels::is_quantised(layer.v.type);
+  });
+  const kernels::Operand operand =
+      norm_rows(compute, fused, hidden_norm_, config_.rms_norm_eps, context,
+                rounding_memory(compute, quantised, taps.rows, config_.hidden_size));
   fill_angles(rope_, position, taps.rows, s);
   const Pass pass{config_, kv, s, taps.rows};
   for (std::size_t i = 0; i < config_.layers; ++i) {
-    project_kv(compute, pass, layers_[i], context, {});
+    project_heads(compute, pass, layers_[i], operand, {});
     KAKEYA_TRY(kv.append(compute, i, Rows<const float>{s.k.data(), taps.rows, layers_[i].k.out},
                          Rows<const float>{s.v.data(), taps.rows, layers_[i].v.out}));
   }
@@ -192,9 +197,8 @@ Status TransformerDraft::run_block(const Compute& compute, Token anchor, std::si
   result.tap_count = result.tap_width = 0;
   grow(result.logits_data, result.logit_count * result.vocab);
   const Rows<float> normed{s.normed.data(), block - 1, width};
-  norm_rows(compute, hidden.sub(1, block - 1), norm_, config_.rms_norm_eps, normed);
-  kernels::matmul(compute, target_.head(), normed, result.logits());
-  return check_finite(compute, result.logits(), "draft logits", start + 1);
+  return project_logits(compute, {target_.head(), norm_, config_.rms_norm_eps, "draft logits", start + 1},
+                        hidden.sub(1, block - 1), normed, result.logits());
 }
 
 }  // namespace

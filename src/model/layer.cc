@@ -2,139 +2,147 @@
 // them.
 #include "model/layer.h"
 
-#include <fmt/format.h>
-
-#include <atomic>
-#include <bit>
+#include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <limits>
+#include <initializer_list>
 
 namespace kakeya::model {
 namespace {
 
-// Per-head norm (when there is one) and RoPE on every head of one row.
-void finish_heads(const kernels::Table& ops, float* row, std::size_t heads, std::size_t head_dim,
-                  std::span<const float> norm, float eps, const float* cos, const float* sin) {
-  for (std::size_t h = 0; h < heads; ++h) {
-    float* head = row + h * head_dim;
-    if (!norm.empty()) ops.rms_norm(head, norm.data(), eps, head, head_dim);
-    ops.rope(head, cos, sin, head_dim);
-  }
+// Values of a task of row-by-row work; a row is one task at least.
+constexpr std::size_t kTaskValues = std::size_t{1} << 15;
+
+// Calls fn(first, last) for runs of rows. Neighbours go together: roundings of 16 rows share cache lines.
+template <class F>
+void for_row_runs(const Compute& compute, std::size_t rows, std::size_t cols, F&& fn) {
+  const std::size_t run = std::max<std::size_t>(1, kTaskValues / cols);
+  compute.pool->parallel_for((rows + run - 1) / run, [&](std::size_t task, int) {
+    fn(task * run, std::min(rows, (task + 1) * run));
+  });
 }
 
-void finish_heads_of(const Compute& compute, const Pass& pass, Rows<float> x, std::size_t first_row,
-                     std::span<const float> norm) {
+bool any_quantised(std::initializer_list<const Weight*> weights) {
+  return std::ranges::any_of(weights, [](const Weight* w) { return kernels::is_quantised(w->type); });
+}
+
+// Columns [first, last) of all rows.
+template <class T>
+Rows<T> columns_of(Rows<T> x, const kernels::Columns& c) {
+  return {x.data + c.first, x.rows, c.last - c.first, x.stride};
+}
+
+// Per-head norm (when there is one) and RoPE on the heads in `columns` of q or k. `first_row`: of the pass.
+void finish_heads(const Compute& compute, const Pass& pass, Rows<float> columns, std::size_t first_row,
+                  std::span<const float> norm) {
   const std::size_t head_dim = pass.config.head_dim, half = head_dim / 2;
-  for_rows(compute, x.rows, x.cols, [&](std::size_t r) {
-    finish_heads(*compute.ops, x.row(r).data(), x.cols / head_dim, head_dim, norm, pass.config.rms_norm_eps,
-                 pass.scratch.cos.data() + (first_row + r) * half,
-                 pass.scratch.sin.data() + (first_row + r) * half);
-  });
-}
-
-void add_rows(const Compute& compute, Rows<const float> x, Rows<float> y) {
-  for_rows(compute, x.rows, x.cols,
-           [&](std::size_t r) { compute.ops->axpy(1.0f, x.row(r).data(), y.row(r).data(), x.cols); });
-}
-
-// hidden += down(silu(gate(normed)) * up(normed)) for rows already normed.
-void add_mlp(const Compute& compute, const LayerWeights& weights, Rows<const float> normed, Scratch& scratch,
-             Rows<float> hidden) {
-  const std::size_t width = weights.gate.out;
-  const Rows<float> gate{scratch.gate.data(), normed.rows, width}, up{scratch.up.data(), normed.rows, width};
-  const kernels::Product products[] = {{weights.gate, gate}, {weights.up, up}};
-  kernels::matmul_all(compute, products, normed);
-  for_rows(compute, normed.rows, width, [&](std::size_t r) {
-    compute.ops->silu_mul(gate.row(r).data(), up.row(r).data(), gate.row(r).data(), width);
-  });
-  const Rows<float> projected{scratch.projected.data(), normed.rows, hidden.cols};
-  kernels::matmul(compute, weights.down, gate, projected);
-  add_rows(compute, projected, hidden);
-}
-
-bool all_finite(std::span<const float> x) {
-  std::uint32_t bad = 0;
-  for (const float value : x) {
-    bad |= static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(value) & 0x7f800000u) == 0x7f800000u);
+  for (std::size_t r = 0; r < columns.rows; ++r) {
+    const float* cos = pass.scratch.cos.data() + (first_row + r) * half;
+    const float* sin = pass.scratch.sin.data() + (first_row + r) * half;
+    for (std::size_t at = 0; at < columns.cols; at += head_dim) {
+      float* head = columns.data + r * columns.stride + at;
+      if (!norm.empty()) compute.ops->rms_norm(head, norm.data(), pass.config.rms_norm_eps, head, head_dim);
+      compute.ops->rope(head, cos, sin, head_dim);
+    }
   }
-  return bad == 0;
+}
+
+// q of the last q.rows rows of scratch.normed.
+void project_last_queries(const Compute& compute, const Pass& pass, const LayerWeights& weights,
+                          std::span<std::byte> rounded, Rows<float> q) {
+  const std::size_t first = pass.rows - q.rows;
+  const Rows<const float> x(pass.scratch.normed.data() + first * weights.q.in, q.rows, weights.q.in);
+  const kernels::Product product = {weights.q, q};
+  const auto finish = [&](const kernels::Columns& c) {
+    finish_heads(compute, pass, columns_of(q, c), first, weights.q_norm);
+  };
+  kernels::multiply(compute, {&product, 1}, kernels::operand_of(compute, x, rounded),
+                    {.column_step = pass.config.head_dim, .after = kernels::AfterColumns(finish)});
+}
+
+// hidden += x * weight^T; `projected` is work space of hidden's shape.
+void add_product(const Compute& compute, const Weight& weight, const kernels::Operand& x,
+                 Rows<float> projected, Rows<float> hidden) {
+  const kernels::Product product = {weight, projected};
+  const auto add = [&](const kernels::Columns& c) {
+    const Rows<float> from = columns_of(projected, c), to = columns_of(hidden, c);
+    for (std::size_t r = 0; r < to.rows; ++r) {
+      compute.ops->axpy(1.0f, from.row(r).data(), to.row(r).data(), to.cols);
+    }
+  };
+  kernels::multiply(compute, {&product, 1}, x, {.after = kernels::AfterColumns(add)});
+}
+
+// hidden += down(silu(gate(normed)) * up(normed)) for rows already normed. `rounded`: memory for what down
+// reads.
+void add_mlp(const Compute& compute, const LayerWeights& weights, const kernels::Operand& normed,
+             Scratch& scratch, std::span<std::byte> rounded, Rows<float> hidden) {
+  const std::size_t width = weights.gate.out, rows = hidden.rows;
+  const Rows<float> gate{scratch.gate.data(), rows, width}, up{scratch.up.data(), rows, width};
+  const kernels::Product products[] = {{weights.gate, gate}, {weights.up, up}};
+  const kernels::Operand inner = kernels::unfilled_operand(gate, rounded);
+  const auto activate = [&](const kernels::Columns& c) {
+    const Rows<float> from = columns_of(gate, c), factor = columns_of(up, c);
+    for (std::size_t r = 0; r < rows; ++r) {
+      compute.ops->silu_mul(from.row(r).data(), factor.row(r).data(), from.row(r).data(), from.cols);
+    }
+    if (!rounded.empty()) compute.ops->quantise_rows(from, inner.rounded, 0, c.first);
+  };
+  kernels::multiply(
+      compute, products, normed,
+      {.column_step = kernels::kActivationBlock, .together = true, .after = kernels::AfterColumns(activate)});
+  add_product(compute, weights.down, inner, {scratch.projected.data(), rows, hidden.cols}, hidden);
+}
+
+// Memory for what the products of one layer read, rounded: empty where their weights are not quantised.
+struct Roundings {
+  std::span<std::byte> qkv, o, gate_up, down;
+};
+
+Roundings layer_roundings(const Compute& compute, const LayerWeights& w, std::size_t rows) {
+  // The first three are used one after the other.
+  const std::size_t shared = kernels::int8_rows_bytes(rows, std::max(w.q.in, w.o.in));
+  const bool qkv = any_quantised({&w.q, &w.k, &w.v}), gate_up = any_quantised({&w.gate, &w.up});
+  const bool o = any_quantised({&w.o}), down = any_quantised({&w.down});
+  if (!qkv && !o && !gate_up && !down) return {};
+  const std::span<std::byte> all = compute.pool->scratch(shared + kernels::int8_rows_bytes(rows, w.down.in));
+  const auto part = [&](bool quantised, std::size_t first, std::size_t bytes) {
+    return quantised ? all.subspan(first, bytes) : std::span<std::byte>();
+  };
+  return {part(qkv, 0, shared), part(o, 0, shared), part(gate_up, 0, shared),
+          part(down, shared, all.size() - shared)};
 }
 
 }  // namespace
 
-Result<LayerWeights> load_layer(WeightLoader& loader, const formats::ModelConfig& config,
-                                const std::string& prefix, std::size_t layer) {
-  const std::string at = fmt::format("{}layers.{}.", prefix, layer);
-  const std::size_t hidden = config.hidden_size, q_width = config.heads * config.head_dim;
-  const std::size_t kv_width = config.kv_heads * config.head_dim;
-  const MatrixUse heads = {.head_dim = config.head_dim};
-  LayerWeights w;
-  KAKEYA_ASSIGN(w.input_norm, loader.vector(at + "input_layernorm.weight", hidden));
-  KAKEYA_ASSIGN(w.q, loader.matrix(at + "self_attn.q_proj.weight", q_width, hidden, heads));
-  KAKEYA_ASSIGN(w.k, loader.matrix(at + "self_attn.k_proj.weight", kv_width, hidden, heads));
-  KAKEYA_ASSIGN(w.v, loader.matrix(at + "self_attn.v_proj.weight", kv_width, hidden));
-  KAKEYA_ASSIGN(w.o, loader.matrix(at + "self_attn.o_proj.weight", hidden, q_width));
-  if (config.architecture != formats::Architecture::kLlama) {
-    KAKEYA_ASSIGN(w.q_norm, loader.vector(at + "self_attn.q_norm.weight", config.head_dim));
-    KAKEYA_ASSIGN(w.k_norm, loader.vector(at + "self_attn.k_norm.weight", config.head_dim));
-  }
-  KAKEYA_ASSIGN(w.post_norm, loader.vector(at + "post_attention_layernorm.weight", hidden));
-  KAKEYA_ASSIGN(w.gate, loader.matrix(at + "mlp.gate_proj.weight", config.intermediate_size, hidden));
-  KAKEYA_ASSIGN(w.up, loader.matrix(at + "mlp.up_proj.weight", config.intermediate_size, hidden));
-  KAKEYA_ASSIGN(w.down, loader.matrix(at + "mlp.down_proj.weight", hidden, config.intermediate_size));
-  return w;
+std::span<std::byte> rounding_memory(const Compute& compute, bool quantised, std::size_t rows,
+                                     std::size_t cols) {
+  if (!quantised) return {};
+  return compute.pool->scratch(kernels::int8_rows_bytes(rows, cols));
 }
 
-Status check_config(const formats::ModelConfig& c, const std::string& what) {
-  for (const auto& [key, value] : {std::pair{"vocab_size", c.vocab_size},
-                                   {"hidden_size", c.hidden_size},
-                                   {"num_hidden_layers", c.layers},
-                                   {"intermediate_size", c.intermediate_size},
-                                   {"num_attention_heads", c.heads},
-                                   {"num_key_value_heads", c.kv_heads},
-                                   {"head_dim", c.head_dim}}) {
-    if (value == 0 || value > std::numeric_limits<std::int32_t>::max()) {
-      return corrupt_data(
-          fmt::format("{}: config.json: {} is {}, expected 1 to 2147483647", what, key, value));
+kernels::Operand norm_rows(const Compute& compute, Rows<const float> x, std::span<const float> weight,
+                           float eps, Rows<float> out, std::span<std::byte> rounded) {
+  const kernels::Operand operand = kernels::unfilled_operand(out, rounded);
+  for_row_runs(compute, x.rows, x.cols, [&](std::size_t first, std::size_t last) {
+    for (std::size_t r = first; r < last; ++r) {
+      compute.ops->rms_norm(x.row(r).data(), weight.data(), eps, out.row(r).data(), x.cols);
+      if (!rounded.empty()) compute.ops->quantise_rows(out.sub(r, 1), operand.rounded, r, 0);
     }
-  }
-  if (c.heads % c.kv_heads != 0) {
-    return corrupt_data(
-        fmt::format("{}: config.json: num_attention_heads {} is no multiple of num_key_value_heads {}", what,
-                    c.heads, c.kv_heads));
-  }
-  if (c.head_dim % 2 != 0) {
-    return unsupported(
-        fmt::format("{}: config.json: head_dim {} is odd, RoPE needs an even one", what, c.head_dim));
-  }
-  if (c.attention_bias) {
-    return unsupported(fmt::format("{}: config.json: attention_bias is true, only false is supported", what));
-  }
-  bool any_sliding = false;
-  for (const bool s : c.sliding) any_sliding = any_sliding || s;
-  if (any_sliding && (c.sliding.size() != c.layers || c.sliding_window == 0)) {
-    return corrupt_data(
-        fmt::format("{}: config.json: {} layer types and sliding_window {}, expected {} and at least 1", what,
-                    c.sliding.size(), c.sliding_window, c.layers));
-  }
-  return {};
-}
-
-void norm_rows(const Compute& compute, Rows<const float> x, std::span<const float> weight, float eps,
-               Rows<float> out) {
-  for_rows(compute, x.rows, x.cols, [&](std::size_t r) {
-    compute.ops->rms_norm(x.row(r).data(), weight.data(), eps, out.row(r).data(), x.cols);
   });
+  return operand;
 }
 
-void project_kv(const Compute& compute, const Pass& pass, const LayerWeights& weights, Rows<const float> x,
-                Rows<float> q) {
-  const Rows<float> k{pass.scratch.k.data(), x.rows, weights.k.out},
-      v{pass.scratch.v.data(), x.rows, weights.v.out};
+void project_heads(const Compute& compute, const Pass& pass, const LayerWeights& weights,
+                   const kernels::Operand& x, Rows<float> q) {
+  const Rows<float> k{pass.scratch.k.data(), x.x.rows, weights.k.out},
+      v{pass.scratch.v.data(), x.x.rows, weights.v.out};
   const kernels::Product products[] = {{weights.k, k}, {weights.v, v}, {weights.q, q}};
-  kernels::matmul_all(compute, std::span(products).first(q.rows > 0 ? 3 : 2), x);
-  finish_heads_of(compute, pass, k, 0, weights.k_norm);
+  const auto finish = [&](const kernels::Columns& c) {
+    if (c.product == 0) finish_heads(compute, pass, columns_of(k, c), 0, weights.k_norm);
+    if (c.product == 2) finish_heads(compute, pass, columns_of(q, c), 0, weights.q_norm);
+  };
+  kernels::multiply(compute, std::span(products).first(q.rows > 0 ? 3 : 2), x,
+                    {.column_step = pass.config.head_dim, .after = kernels::AfterColumns(finish)});
 }
 
 Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& weights, std::size_t layer,
@@ -145,14 +153,15 @@ Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& w
   const Rows<float> normed{s.normed.data(), pass.rows, config.hidden_size};
   const std::size_t rows = pass.rows - first_needed;
   const Rows<float> q{s.q.data(), rows, weights.q.out}, attended{s.attended.data(), rows, weights.q.out};
-  norm_rows(compute, hidden, weights.input_norm, config.rms_norm_eps, normed);
-  project_kv(compute, pass, weights, normed, first_needed == 0 ? q : Rows<float>{});
+  const Roundings rounded = layer_roundings(compute, weights, pass.rows);
+  project_heads(compute, pass, weights,
+                norm_rows(compute, hidden, weights.input_norm, config.rms_norm_eps, normed, rounded.qkv),
+                first_needed == 0 ? q : Rows<float>{});
   KAKEYA_TRY(pass.kv.append(compute, layer, Rows<const float>{s.k.data(), pass.rows, weights.k.out},
                             Rows<const float>{s.v.data(), pass.rows, weights.v.out}));
   if (rows == 0) return {};
 
-  if (first_needed > 0) kernels::matmul(compute, weights.q, normed.sub(first_needed, rows), q);
-  finish_heads_of(compute, pass, q, first_needed, weights.q_norm);
+  if (first_needed > 0) project_last_queries(compute, pass, weights, rounded.qkv, q);
   const bool sliding = !config.sliding.empty() && config.sliding[layer];
   const std::span<const kv::Visible> visible{sliding ? s.sliding : s.full};
   KAKEYA_TRY(pass.kv.attend(compute, {.layer = layer,
@@ -160,12 +169,12 @@ Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& w
                                       .visible = visible.subspan(first_needed, rows),
                                       .scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim)),
                                       .out = attended}));
-  const Rows<float> projected{s.projected.data(), rows, config.hidden_size};
-  kernels::matmul(compute, weights.o, attended, projected);
-  const Rows<float> needed = hidden.sub(first_needed, rows), needed_normed = normed.sub(0, rows);
-  add_rows(compute, projected, needed);
-  norm_rows(compute, needed, weights.post_norm, config.rms_norm_eps, needed_normed);
-  add_mlp(compute, weights, needed_normed, s, needed);
+  const Rows<float> needed = hidden.sub(first_needed, rows);
+  add_product(compute, weights.o, kernels::operand_of(compute, attended, rounded.o),
+              {s.projected.data(), rows, config.hidden_size}, needed);
+  const kernels::Operand inner = norm_rows(compute, needed, weights.post_norm, config.rms_norm_eps,
+                                           normed.sub(0, rows), rounded.gate_up);
+  add_mlp(compute, weights, inner, s, rounded.down, needed);
   return {};
 }
 
@@ -174,19 +183,6 @@ void fill_angles(const Rope& rope, std::size_t start, std::size_t rows, Scratch&
   for (std::size_t r = 0; r < rows; ++r) {
     rope.angles(start + r, {scratch.cos.data() + r * half, half}, {scratch.sin.data() + r * half, half});
   }
-}
-
-Status check_finite(const Compute& compute, Rows<const float> x, const char* what, std::size_t first_row) {
-  std::atomic<std::size_t> bad{x.rows};
-  for_rows(compute, x.rows, x.cols, [&](std::size_t r) {
-    if (all_finite(x.row(r))) return;
-    std::size_t seen = bad.load();
-    while (r < seen && !bad.compare_exchange_weak(seen, r)) {
-    }
-  });
-  if (bad == x.rows) return {};
-  return Error{ErrorCode::kNumeric,
-               fmt::format("forward pass: {} at position {}: NaN or infinity", what, first_row + bad.load())};
 }
 
 }  // namespace kakeya::model

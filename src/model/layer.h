@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/products.h"
 #include "model/rope.h"
 #include "model/scratch.h"
 #include "model/weights.h"
@@ -35,14 +36,19 @@ struct Pass {
   std::size_t rows = 0;
 };
 
-// x[r] = x[r] / sqrt(mean(x[r]^2) + eps) * weight, row by row; out may be x.
-void norm_rows(const Compute& compute, Rows<const float> x, std::span<const float> weight, float eps,
-               Rows<float> out);
+// x[r] / sqrt(mean(x[r]^2) + eps) * weight, row by row, in `out`, which may be x, and as products with
+// quantised weights take it in `rounded` [int8_rows_bytes], which is empty when there are none.
+kernels::Operand norm_rows(const Compute& compute, Rows<const float> x, std::span<const float> weight,
+                           float eps, Rows<float> out, std::span<std::byte> rounded);
+
+// Memory for norm_rows, the pool's scratch; empty unless `quantised`.
+std::span<std::byte> rounding_memory(const Compute& compute, bool quantised, std::size_t rows,
+                                     std::size_t cols);
 
 // scratch.k, scratch.v [rows, kv_heads * head_dim] from x [rows, hidden]: projections, k_norm, RoPE by
-// scratch.cos/sin. q, when it has rows, gets its bare projection in the same fork.
-void project_kv(const Compute& compute, const Pass& pass, const LayerWeights& weights, Rows<const float> x,
-                Rows<float> q);
+// scratch.cos/sin. q, when it has rows, gets its own in the same fork.
+void project_heads(const Compute& compute, const Pass& pass, const LayerWeights& weights,
+                   const kernels::Operand& x, Rows<float> q);
 
 // hidden += attention(norm(hidden)); hidden += mlp(norm(hidden)). K and V of all rows are appended to the
 // cache; rows before `first_needed` get no attention and no MLP, so their hidden state is not updated.
@@ -56,15 +62,15 @@ void fill_angles(const Rope& rope, std::size_t start, std::size_t rows, Scratch&
 // `first_row`).
 Status check_finite(const Compute& compute, Rows<const float> x, const char* what, std::size_t first_row);
 
-// Calls fn(row) for every row, in parallel when rows * cols is worth a fork.
-template <class F>
-void for_rows(const Compute& compute, std::size_t rows, std::size_t cols, F&& fn) {
-  constexpr std::size_t kMinParallelValues = std::size_t{1} << 14;
-  if (rows * cols < kMinParallelValues) {
-    for (std::size_t r = 0; r < rows; ++r) fn(r);
-    return;
-  }
-  compute.pool->parallel_for(rows, [&](std::size_t r, int) { fn(r); });
-}
+// logits = head * norm(hidden), checked as by check_finite; `normed` is work space as large as hidden.
+struct LogitPass {
+  const Weight& head;
+  std::span<const float> norm;
+  float eps = 0;
+  const char* what = "";
+  std::size_t first_row = 0;
+};
+Status project_logits(const Compute& compute, const LogitPass& pass, Rows<const float> hidden,
+                      Rows<float> normed, Rows<float> logits);
 
 }  // namespace kakeya::model

@@ -49,7 +49,7 @@ class TransformerModel final : public Model {
 
   formats::ModelConfig config_;
   formats::TensorStore store_;
-  OwnedTensors owned_;
+  WeightMemory owned_;
   Rope rope_;
   Weight embedding_, head_;
   std::vector<LayerWeights> layers_;
@@ -177,11 +177,9 @@ Status TransformerModel::forward_chunk(const Compute& compute, const ForwardRequ
   const std::size_t rows = n - first_logit;
   if (rows == 0) return {};
   const Rows<float> normed{s.normed.data(), rows, width};
-  norm_rows(compute, hidden.sub(first_logit, rows), norm_, config_.rms_norm_eps, normed);
   const std::size_t row = request.logit_rows == LogitRows::kAll ? first : 0;
-  const Rows<float> logits = result.logits().sub(row, rows);
-  kernels::matmul(compute, head_, normed, logits);
-  return check_finite(compute, logits, "logits", position + first_logit);
+  return project_logits(compute, {head_, norm_, config_.rms_norm_eps, "logits", position + first_logit},
+                        hidden.sub(first_logit, rows), normed, result.logits().sub(row, rows));
 }
 
 }  // namespace

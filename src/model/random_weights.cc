@@ -139,12 +139,11 @@ Result<kernels::Weight> RandomWeights::matrix(const std::string& name, std::size
   if (kernels::is_quantised(type_) && !use.lookup_only) {
     KAKEYA_ASSIGN(weight, pack_rows(pool_, {type_, out, in, drawn.data()}, order));
   } else {
-    KAKEYA_ASSIGN(base::PageBuffer buffer, base::PageBuffer::allocate(out * row_bytes));
+    KAKEYA_ASSIGN(const std::span<std::byte> memory, owned_.allocate(out * row_bytes));
     for (std::size_t o = 0; o < out; ++o) {
-      std::memcpy(buffer.bytes().data() + o * row_bytes, drawn.data() + order[o] * row_bytes, row_bytes);
+      std::memcpy(memory.data() + o * row_bytes, drawn.data() + order[o] * row_bytes, row_bytes);
     }
-    weight.data = buffer.bytes().data();
-    owned_.push_back(std::move(buffer));
+    weight.data = memory.data();
   }
   count_matrix(weight);
   return weight;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* kPrefix = "model.";
 constexpr const char* kWeightSuffix = ".weight";
+constexpr std::size_t kWeightBlock = std::size_t{64} << 20;
 
 std::optional<kernels::WeightType> weight_type(formats::Dtype dtype) {
   using kernels::WeightType;
@@ -62,11 +63,27 @@ std::vector<std::uint32_t> unpaired_order(std::size_t out, std::size_t head_dim)
 
 }  // namespace
 
-std::size_t weight_bytes(const formats::TensorStore& store, const OwnedTensors& owned) {
-  if (!store.files().empty()) return store.total_bytes();
-  std::size_t bytes = 0;
-  for (const base::PageBuffer& buffer : owned) bytes += buffer.bytes().size();
-  return bytes;
+Result<std::span<std::byte>> WeightMemory::allocate(std::size_t bytes) {
+  const std::size_t step =
+      (bytes + kernels::kPanelAlignment - 1) / kernels::kPanelAlignment * kernels::kPanelAlignment;
+  if (step > rest_.size()) {
+    KAKEYA_ASSIGN(base::PageBuffer block, base::PageBuffer::allocate(std::max(step, kWeightBlock)));
+    const std::span<std::byte> fresh = block.bytes();
+    blocks_.push_back(std::move(block));
+    used_bytes_ += bytes;
+    // The block with more room stays at hand.
+    if (fresh.size() - step < rest_.size()) return fresh.first(bytes);
+    rest_ = fresh.subspan(step);
+    return fresh.first(bytes);
+  }
+  const std::span<std::byte> out = rest_.first(bytes);
+  rest_ = rest_.subspan(step);
+  used_bytes_ += bytes;
+  return out;
+}
+
+std::size_t weight_bytes(const formats::TensorStore& store, const WeightMemory& owned) {
+  return store.files().empty() ? owned.bytes() : store.total_bytes();
 }
 
 std::string WeightLoader::matrix_dtype() const {
@@ -132,8 +149,8 @@ Result<const void*> FileWeights::plain_data(const formats::TensorView& view, ker
   const std::byte* data = view.bytes.data();
   const bool aligned = reinterpret_cast<std::uintptr_t>(data) % kernels::bytes_per_weight(type) == 0;
   if (aligned && order.empty()) return static_cast<const void*>(data);
-  KAKEYA_ASSIGN(base::PageBuffer copy, base::PageBuffer::allocate(view.bytes.size()));
-  std::byte* out = copy.bytes().data();
+  KAKEYA_ASSIGN(const std::span<std::byte> copy, owned_.allocate(view.bytes.size()));
+  std::byte* out = copy.data();
   if (order.empty()) {
     std::memcpy(out, data, view.bytes.size());
   } else {
@@ -141,7 +158,6 @@ Result<const void*> FileWeights::plain_data(const formats::TensorView& view, ker
     for (std::size_t o = 0; o < order.size(); ++o) std::memcpy(out + o * row, data + order[o] * row, row);
   }
   store_.release(view.bytes);
-  owned_.push_back(std::move(copy));
   return static_cast<const void*>(out);
 }
 
@@ -170,11 +186,10 @@ Result<std::optional<kernels::Weight>> FileWeights::affine_matrix(const std::str
 
 Result<kernels::Weight> WeightLoader::pack_rows(base::ThreadPool& pool, const kernels::QuantisedRows& rows,
                                                 std::span<const std::uint32_t> order) {
-  KAKEYA_ASSIGN(base::PageBuffer panels, base::PageBuffer::allocate(kernels::panel_bytes(
-                                             rows.type, rows.out, rows.in, rows.group, rows.scale_type)));
-  const kernels::Weight weight = kernels::pack_panels(pool, rows, order, panels.bytes());
-  owned_.push_back(std::move(panels));
-  return weight;
+  KAKEYA_ASSIGN(
+      const std::span<std::byte> panels,
+      owned_.allocate(kernels::panel_bytes(rows.type, rows.out, rows.in, rows.group, rows.scale_type)));
+  return kernels::pack_panels(pool, rows, order, panels);
 }
 
 Result<kernels::Weight> FileWeights::pack(const kernels::QuantisedRows& rows, const std::string& name,

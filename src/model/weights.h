@@ -21,11 +21,23 @@
 
 namespace kakeya::model {
 
-// Memory that weights point into, beside the mapped files.
-using OwnedTensors = std::vector<base::PageBuffer>;
+// Memory that weights point into, beside the mapped files. Matrices follow one another in large blocks, so
+// that those smaller than a huge page lie on huge pages too.
+class WeightMemory {
+ public:
+  // Zeros, 64-byte aligned, held as long as this object. Errors: kOutOfMemory naming the size.
+  Result<std::span<std::byte>> allocate(std::size_t bytes);
+  // Handed out; what is left of a block is not resident.
+  std::size_t bytes() const { return used_bytes_; }
+
+ private:
+  std::vector<base::PageBuffer> blocks_;
+  std::span<std::byte> rest_;  // of the block at hand
+  std::size_t used_bytes_ = 0;
+};
 
 // Bytes of the files, or of the memory where there is no file.
-std::size_t weight_bytes(const formats::TensorStore& store, const OwnedTensors& owned);
+std::size_t weight_bytes(const formats::TensorStore& store, const WeightMemory& owned);
 
 // What a matrix is for, where that changes how it is kept.
 struct MatrixUse {
@@ -49,7 +61,7 @@ class WeightLoader {
   std::size_t parameters() const { return parameters_; }
   // Of the matrices read so far, by share: "bf16", or "q4_k+q6_k".
   std::string matrix_dtype() const;
-  OwnedTensors take_owned() { return std::move(owned_); }
+  WeightMemory take_owned() { return std::move(owned_); }
 
  protected:
   void count_matrix(const kernels::Weight& weight);
@@ -58,7 +70,7 @@ class WeightLoader {
                                     std::span<const std::uint32_t> order);
 
   std::size_t parameters_ = 0;
-  OwnedTensors owned_;
+  WeightMemory owned_;
 
  private:
   std::map<std::string, std::size_t> values_of_dtype_;
