@@ -42,6 +42,11 @@ void code_sums_vnni(const PairRows& weights, const std::int8_t* values, Rows<flo
 void code_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                      Rows<float> scores);
 void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y);
+// For has_amx_bf16().
+void split_bf16_amx(const float* x, const float* factors, const PairRows& out, std::size_t row);
+void bf16_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                     Rows<float> scores);
+void bf16_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 #elif defined(KAKEYA_ARM_TARGETS)
 // For has_neon_dotprod().
 void round_pair_neon(const float* x, const float* factors, const PairRows& out, std::size_t row);
@@ -53,11 +58,6 @@ void code_sums_dotprod(const PairRows& weights, const std::int8_t* values, Rows<
 void code_scores_i8mm(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                       Rows<float> scores);
 void code_sums_i8mm(const PairRows& weights, const std::int8_t* values, Rows<float> y);
-// For has_amx_bf16().
-void split_bf16_amx(const float* x, const float* factors, const PairRows& out, std::size_t row);
-void bf16_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
-                     Rows<float> scores);
-void bf16_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 #endif
 
 }  // namespace kakeya::kernels
