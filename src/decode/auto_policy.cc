@@ -23,7 +23,8 @@ constexpr double kOutlier = 1.5;
 // Plain decoding is measured again after so many cycles with drafts, or when the context has grown so much.
 constexpr std::size_t kRefreshCycles = 96, kRefreshTokens = 64;
 constexpr double kRefreshGrowth = 1.25;
-constexpr std::size_t kDoubtCycles = 8;  // sooner, when passes with drafts say that the time was wrong
+constexpr std::size_t kDoubtCycles = 8;        // sooner, when passes with drafts say that the time was wrong
+constexpr std::size_t kLastHopelessWait = 32;  // requests
 // Tokens between probes: doubled by each that fails, back at the first after one that pays.
 constexpr std::size_t kFirstProbeWait = 16, kLastProbeWait = 1024;
 constexpr std::size_t kProbeWidth = 4;
@@ -51,7 +52,7 @@ AutoPolicy::AutoPolicy(PolicyMemory& memory, std::size_t max_width, std::size_t 
       acceptance_(memory.acceptance),
       widths_(grid(max_width)),
       max_tokens_(max_tokens),
-      probe_wait_(kFirstProbeWait) {
+      probe_wait_(std::max(kFirstProbeWait, memory.probe_wait)) {
   KAKEYA_CHECK(max_width >= 2);
 }
 
@@ -72,7 +73,20 @@ double AutoPolicy::advance_steps() const {
   return std::min(asked, lengths.size() == 0 ? kAdvanceSteps : kLossBudget * lengths.typical());
 }
 
+// Answers may be too short to earn a probe, so a bad experience would last for ever: some requests start as
+// if nothing were known, on their advance.
+void AutoPolicy::hope_again() {
+  if (hidden_ || !curve_.plain_known() || !acceptance_.has_evidence()) return;
+  if (best_width(widths_.back(), kStartThreshold, HUGE_VAL, 0) > 1) return;
+  if (++memory_.hopeless < memory_.hopeless_wait) return;
+  memory_.hopeless = 0;
+  hoping_ = true;
+  acceptance_ = {};
+  curve_.drop_unconfirmed();
+}
+
 void AutoPolicy::begin(const PromptCost& cost) {
+  hope_again();
   ledger_.begin(cost, advance_steps());
   curve_.refresh_plain();
   plain_context_ = cost.tokens;
@@ -200,6 +214,11 @@ void AutoPolicy::record_speculative(const CycleCost& cost) {
 }
 
 void AutoPolicy::finish() {
+  if (hoping_) {
+    memory_.hopeless_wait =
+        ledger_.gained_ms() > 0 ? 1 : std::min(2 * memory_.hopeless_wait, kLastHopelessWait);
+  }
+  memory_.probe_wait = ledger_.gained_ms() > 0 ? 0 : probe_wait_;
   memory_.curve = curve_;
   memory_.acceptance = acceptance_;
   memory_.acceptance.weaken(kCarriedCycles);

@@ -17,6 +17,10 @@ struct PolicyMemory {
   AcceptanceModel acceptance;
   TimeWindow lengths;              // tokens of the last requests
   std::size_t prompts_hidden = 0;  // long prompts that were not shown to the draft
+  // Requests that expected no gain from the start, since the last that tried all the same; how many there are
+  // to be before the next one tries.
+  std::size_t hopeless = 0, hopeless_wait = 1;
+  std::size_t probe_wait = 0;  // in tokens; 0 = the shortest
 };
 
 class AutoPolicy final : public WidthPolicy {
@@ -47,6 +51,7 @@ class AutoPolicy final : public WidthPolicy {
   // Loss of a cycle whose first draft falls, observing what is unobserved included.
   double worst_loss_ms(std::size_t width, std::size_t unobserved) const;
   double advance_steps() const;
+  void hope_again();
   bool refresh_due(const CycleRoom& room) const;
   void record_speculative(const CycleCost& cost);
 
@@ -56,7 +61,7 @@ class AutoPolicy final : public WidthPolicy {
   LossLedger ledger_;
   std::vector<std::size_t> widths_;  // to choose from, ascending, without 1
   std::size_t max_tokens_;
-  bool hidden_ = false;
+  bool hidden_ = false, hoping_ = false;
   bool probing_ = false;
   std::size_t width_ = 1, cycle_ = 0, token_ = 1;
   std::size_t probe_wait_, last_draft_token_ = 1;  // in tokens

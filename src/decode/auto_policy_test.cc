@@ -218,6 +218,27 @@ TEST(AutoPolicy, ReportsEachChangeOfWidth) {
   EXPECT_EQ(out.report.changes.front().token, 4u) << "the prompt's token and three plain steps come first";
 }
 
+TEST(AutoPolicy, TriesAgainAfterABadExperienceThoughAnswersAreTooShortForAProbe) {
+  PolicyMemory memory;
+  Request request;
+  request.tokens = 60;
+  request.chance = never;
+  std::size_t drafted = 0;
+  for (int i = 0; i < 64; ++i) {
+    const Outcome out = simulate(memory, Machine(), request);
+    EXPECT_LE(out.loss(), kPromise);
+    drafted += out.report.speculative_cycles;
+  }
+  EXPECT_LE(drafted, 64u);
+  request.chance = always;
+  double sum = 0;
+  for (std::uint32_t i = 0; i < 64; ++i) {
+    request.seed = i;
+    sum += simulate(memory, Machine(), request).loss() / 64;
+  }
+  EXPECT_LT(sum, -0.15) << "it finds out within 32 requests";
+}
+
 TEST(AutoPolicy, NeedsNoDraftForTheLastToken) {
   PolicyMemory memory;
   AutoPolicy policy(memory, 16, 2);

@@ -13,6 +13,8 @@ namespace {
 // Plain steps that make a measurement.
 constexpr std::size_t kPlainSamples = 3;
 constexpr std::size_t kConfirmedSamples = 2;
+constexpr std::size_t kKeptSamples = 3;
+constexpr double kFirstBelief = 2;  // times the bound
 // A refresh changes other points by no more than this: beyond it a measurement is broken, not the machine.
 constexpr double kMaxRescale = 8;
 
@@ -20,9 +22,9 @@ constexpr double kMaxRescale = 8;
 // two cores (8 rows 1.45, 16 rows 1.8 plain steps; a draft pass 0.3 to 0.5; observing 0.002 to 0.015 a row);
 // bounds are what a risk is judged by.
 struct Unmeasured {
-  double per_row, draft, per_draft_row, observe_row;
+  double per_row, draft, per_draft_row, observe, observe_row;
 };
-constexpr Unmeasured kGuess = {0.06, 0.3, 0.01, 0.003}, kBound = {0.1, 0.45, 0.02, 0.005};
+constexpr Unmeasured kGuess = {0.06, 0.3, 0.01, 0.01, 0.002}, kBound = {0.1, 0.45, 0.02, 0.02, 0.005};
 constexpr const Unmeasured& unmeasured(bool sure) { return sure ? kBound : kGuess; }
 
 // Rows that share a point of the observe table: few exact points, then powers of two.
@@ -75,6 +77,10 @@ double TimeTable::fastest_since(std::uint64_t stamp, double otherwise) const {
   return otherwise;
 }
 
+void TimeTable::drop_unconfirmed() {
+  std::erase_if(windows_, [](const auto& point) { return point.second.size() < kKeptSamples; });
+}
+
 void TimeTable::scale_older(std::uint64_t stamp, double factor) {
   for (auto& [point, window] : windows_) {
     if (window.stamp() <= stamp) window.scale(factor);
@@ -83,8 +89,17 @@ void TimeTable::scale_older(std::uint64_t stamp, double factor) {
 
 void CostCurve::add_target(std::size_t rows, double ms) {
   ++stamp_;
-  if (rows >= 2) return target_.add(rows, ms, stamp_);
-  add_plain(ms);
+  if (rows < 2) return add_plain(ms);
+  const double bound = plain_known() ? target_ms(rows, true) : 0;
+  target_.add(rows, believed(target_, rows, ms, bound), stamp_);
+}
+
+double CostCurve::believed(const TimeTable& table, std::size_t work, double ms, double bound_ms) const {
+  return plain_known() && table.samples(work) == 0 ? std::min(ms, kFirstBelief * bound_ms) : ms;
+}
+
+void CostCurve::drop_unconfirmed() {
+  for (TimeTable* table : {&target_, &draft_, &observe_}) table->drop_unconfirmed();
 }
 
 void CostCurve::add_plain(double ms) {
@@ -110,11 +125,16 @@ bool CostCurve::confirmed(std::size_t width) const {
   return target_.samples(width) >= kConfirmedSamples && draft_.samples(width) >= kConfirmedSamples;
 }
 
-void CostCurve::add_draft(std::size_t block, double ms) { draft_.add(block, ms, ++stamp_); }
+void CostCurve::add_draft(std::size_t block, double ms) {
+  const double bound = plain_known() ? draft_ms(block, true) : 0;
+  draft_.add(block, believed(draft_, block, ms, bound), ++stamp_);
+}
 
 void CostCurve::add_observe(std::size_t rows, double ms) {
   const std::size_t point = observe_point(rows);
-  observe_.add(point, ms * static_cast<double>(point) / static_cast<double>(rows), ++stamp_);
+  const double scaled = ms * static_cast<double>(point) / static_cast<double>(rows);
+  const double bound = plain_known() ? observe_ms(point, true) : 0;
+  observe_.add(point, believed(observe_, point, scaled, bound), ++stamp_);
 }
 
 // A plain step never takes longer than a newer pass of several rows: without this a plain step measured in a
@@ -138,7 +158,10 @@ double CostCurve::draft_ms(std::size_t block, bool sure) const {
 
 double CostCurve::observe_ms(std::size_t rows, bool sure) const {
   if (rows == 0) return 0;
-  return observe_.at(rows, unmeasured(sure).observe_row * plain_ms());
+  const Unmeasured& cost = unmeasured(sure);
+  const double slope = cost.observe_row * plain_ms();
+  if (!observe_.empty()) return observe_.at(rows, slope);
+  return cost.observe * plain_ms() + slope * static_cast<double>(rows);
 }
 
 }  // namespace kakeya::decode

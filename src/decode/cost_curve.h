@@ -44,6 +44,7 @@ class TimeTable {
   double at(std::size_t work, double slope_ms, CostPoint first = {}) const;
   // The fastest among the points that got a sample after `stamp`, or `otherwise`.
   double fastest_since(std::uint64_t stamp, double otherwise) const;
+  void drop_unconfirmed();  // points of less than three samples
   // Points without a sample after `stamp` change by `factor`.
   void scale_older(std::uint64_t stamp, double factor);
 
@@ -63,6 +64,8 @@ class CostCurve {
   void refresh_plain();
   bool plain_known() const { return plain_ms_ > 0; }
   bool measuring() const { return refreshing_; }
+  // Guesses take the place of what was measured only once or twice, perhaps in a slow moment.
+  void drop_unconfirmed();
 
   // All below: only when plain_known().
   double plain_ms() const;
@@ -77,6 +80,8 @@ class CostCurve {
 
  private:
   void add_plain(double ms);
+  // The first sample of a point is believed up to twice its bound: nothing else would ever correct it.
+  double believed(const TimeTable& table, std::size_t work, double ms, double bound_ms) const;
 
   TimeWindow plain_;
   TimeTable target_, draft_, observe_;  // target_: two rows and more

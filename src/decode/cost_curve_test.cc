@@ -70,6 +70,19 @@ TEST(CostCurve, InterpolatesBetweenThePlainStepAndMeasuredWidths) {
   EXPECT_FALSE(curve.confirmed(5));
 }
 
+TEST(CostCurve, BelievesAFirstSampleOnlyUpToTwiceItsBound) {
+  CostCurve curve;
+  add(curve, 1, {100, 100, 100});
+  const double bound = curve.target_ms(4, true);
+  add(curve, 4, {5000});
+  EXPECT_DOUBLE_EQ(curve.target_ms(4), 2 * bound);
+  curve.drop_unconfirmed();
+  EXPECT_DOUBLE_EQ(curve.target_ms(4, true), bound) << "a guess again";
+  add(curve, 4, {140, 140, 140});
+  curve.drop_unconfirmed();
+  EXPECT_DOUBLE_EQ(curve.target_ms(4), 140);
+}
+
 TEST(CostCurve, SharesPointsOfTheObserveTableInProportion) {
   CostCurve curve;
   add(curve, 1, {100, 100, 100});
