@@ -88,6 +88,10 @@ void AutoPolicy::hope_again() {
 void AutoPolicy::begin(const PromptCost& cost) {
   hope_again();
   ledger_.begin(cost, advance_steps());
+  const std::size_t pieces = (cost.tokens - 1) / kPrefillRows;  // the last one waits
+  if (cost.observe_ms > 0 && pieces > 0) {
+    curve_.add_observe(kPrefillRows, cost.observe_ms / static_cast<double>(pieces));
+  }
   curve_.refresh_plain();
   plain_context_ = cost.tokens;
 }
@@ -172,6 +176,12 @@ std::size_t AutoPolicy::choose(const CycleRoom& room) {
   }
   width_ = choice.width;
   return width_;
+}
+
+bool AutoPolicy::affords(std::size_t rows) {
+  if (!curve_.plain_known()) return true;
+  const double room = std::max(0.0, ledger_.room_ms(curve_.plain_ms()));
+  return curve_.observe_ms(rows) <= room + kObserveReserve * ledger_.plain_ms();
 }
 
 void AutoPolicy::observed(std::size_t rows, double ms) {

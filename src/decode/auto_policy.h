@@ -31,6 +31,7 @@ class AutoPolicy final : public WidthPolicy {
   bool wants_draft(std::size_t prompt_tokens) override;
   void begin(const PromptCost& cost) override;
   std::size_t choose(const CycleRoom& room) override;
+  bool affords(std::size_t rows) override;
   void observed(std::size_t rows, double ms) override;
   void record(const CycleCost& cost) override;
   // The request is over: leaves what was learned.

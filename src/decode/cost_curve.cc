@@ -5,8 +5,6 @@
 #include <bit>
 #include <cmath>
 
-#include "base/check.h"
-
 namespace kakeya::decode {
 namespace {
 
@@ -37,18 +35,15 @@ void TimeWindow::add(double ms, std::uint64_t stamp) {
   next_ = (next_ + 1) % kSamples;
   size_ = std::min(size_ + 1, kSamples);
   stamp_ = stamp;
-}
-
-double TimeWindow::typical() const {
-  KAKEYA_CHECK(size_ > 0);
   auto sorted = samples_;
   for (std::size_t i = size_; i < kSamples; ++i) sorted[i] = HUGE_VAL;
   std::sort(sorted.begin(), sorted.end());
-  return sorted[(size_ - 1) / 3];
+  typical_ = sorted[(size_ - 1) / 3];
 }
 
 void TimeWindow::scale(double factor) {
   for (double& sample : samples_) sample *= factor;
+  typical_ *= factor;
 }
 
 std::size_t TimeTable::samples(std::size_t work) const {
@@ -89,9 +84,13 @@ void TimeTable::scale_older(std::uint64_t stamp, double factor) {
 
 void CostCurve::add_target(std::size_t rows, double ms) {
   ++stamp_;
-  if (rows < 2) return add_plain(ms);
-  const double bound = plain_known() ? target_ms(rows, true) : 0;
-  target_.add(rows, believed(target_, rows, ms, bound), stamp_);
+  if (rows < 2) {
+    add_plain(ms);
+  } else {
+    const double bound = plain_known() ? target_ms(rows, true) : 0;
+    target_.add(rows, believed(target_, rows, ms, bound), stamp_);
+  }
+  pool_plain();
 }
 
 double CostCurve::believed(const TimeTable& table, std::size_t work, double ms, double bound_ms) const {
@@ -100,6 +99,7 @@ double CostCurve::believed(const TimeTable& table, std::size_t work, double ms, 
 
 void CostCurve::drop_unconfirmed() {
   for (TimeTable* table : {&target_, &draft_, &observe_}) table->drop_unconfirmed();
+  pool_plain();
 }
 
 void CostCurve::add_plain(double ms) {
@@ -139,10 +139,7 @@ void CostCurve::add_observe(std::size_t rows, double ms) {
 
 // A plain step never takes longer than a newer pass of several rows: without this a plain step measured in a
 // slow moment would make every later draft look like a gain.
-double CostCurve::plain_ms() const {
-  KAKEYA_CHECK(plain_known());
-  return target_.fastest_since(plain_.stamp(), plain_ms_);
-}
+void CostCurve::pool_plain() { pooled_plain_ms_ = target_.fastest_since(plain_.stamp(), plain_ms_); }
 
 double CostCurve::target_ms(std::size_t rows, bool sure) const {
   const double plain = plain_ms();

@@ -15,7 +15,7 @@ namespace kakeya::decode {
 class TimeWindow {
  public:
   void add(double ms, std::uint64_t stamp);
-  double typical() const;  // not when empty
+  double typical() const { return typical_; }  // not when empty
   std::size_t size() const { return size_; }
   std::uint64_t stamp() const { return stamp_; }  // of the newest sample
   void clear() { size_ = next_ = 0; }
@@ -26,6 +26,7 @@ class TimeWindow {
   std::array<double, kSamples> samples_{};
   std::size_t size_ = 0, next_ = 0;
   std::uint64_t stamp_ = 0;
+  double typical_ = 0;  // asked far more often than it changes
 };
 
 struct CostPoint {
@@ -68,7 +69,7 @@ class CostCurve {
   void drop_unconfirmed();
 
   // All below: only when plain_known().
-  double plain_ms() const;
+  double plain_ms() const { return pooled_plain_ms_; }
   // A newer pass of several rows took less than the plain steps: they were measured in a slow moment.
   bool plain_in_doubt() const { return plain_ms() < plain_ms_; }
   // `sure` asks for a bound instead of a guess where nothing was measured.
@@ -80,12 +81,14 @@ class CostCurve {
 
  private:
   void add_plain(double ms);
+  void pool_plain();
   // The first sample of a point is believed up to twice its bound: nothing else would ever correct it.
   double believed(const TimeTable& table, std::size_t work, double ms, double bound_ms) const;
 
   TimeWindow plain_;
   TimeTable target_, draft_, observe_;  // target_: two rows and more
   double plain_ms_ = 0;                 // 0 = never measured
+  double pooled_plain_ms_ = 0;          // plain_ms_, or a newer and faster pass of several rows
   double before_ms_ = 0;                // plain_ms_ when the refresh began
   bool refreshing_ = true;
   std::uint64_t stamp_ = 0, refreshed_ = 0;

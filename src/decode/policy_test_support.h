@@ -40,7 +40,7 @@ struct Request {
 
 // Both times are without noise: it misleads the policy, and is no part of what its decisions cost.
 struct Outcome {
-  double total_ms = 0;  // prompt, drafts, passes, observing what is left at the end
+  double total_ms = 0;  // prompt, drafts, passes
   double plain_ms = 0;  // the same request by plain decoding
   PolicyReport report;
   double loss() const { return total_ms / plain_ms - 1; }
@@ -52,7 +52,7 @@ inline Outcome simulate(PolicyMemory& memory, const Machine& machine, const Requ
   std::uniform_real_distribution<double> uniform(0, 1);
   Outcome out;
   PromptCost prompt{request.prompt, machine.prompt_row * static_cast<double>(request.prompt), 0};
-  const bool drafting = policy.wants_draft(request.prompt);
+  bool drafting = policy.wants_draft(request.prompt);
   std::size_t unobserved = request.prompt;
   while (drafting && unobserved > kPrefillRows) {
     prompt.observe_ms += machine.observe_ms(kPrefillRows);
@@ -75,15 +75,20 @@ inline Outcome simulate(PolicyMemory& memory, const Machine& machine, const Requ
   };
   for (std::size_t emitted = 1; emitted < request.tokens;) {
     const std::size_t context = request.prompt + emitted;
-    const std::size_t width = policy.choose({request.block, request.tokens - emitted, unobserved, context});
+    const std::size_t width =
+        policy.choose({drafting ? request.block : 1, request.tokens - emitted, unobserved, context});
     CycleCost cost;
     cost.rows = width;
     cost.proposed = width - 1;
     if (width > 1) {
       observe();
       cost.draft_ms = spend(machine.draft_ms(width));
-    } else if (unobserved >= kPrefillRows) {
-      observe();
+    } else if (drafting && unobserved >= kPrefillRows) {
+      if (policy.affords(unobserved)) {
+        observe();
+      } else {
+        drafting = false;
+      }
     }
     cost.target_ms = spend(machine.target_ms(width, context));
     while (cost.accepted < cost.proposed && uniform(random) < request.chance(emitted + cost.accepted)) {
@@ -95,7 +100,6 @@ inline Outcome simulate(PolicyMemory& memory, const Machine& machine, const Requ
     unobserved += cost.emitted;
     policy.record(cost);
   }
-  observe();
   policy.finish();
   out.report = policy.report();
   return out;

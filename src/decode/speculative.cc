@@ -72,13 +72,16 @@ Status SpeculativeDecoder::observe(std::span<const Token> tokens, Rows<const flo
 }
 
 Status SpeculativeDecoder::put_aside() {
-  if (drafter_ != nullptr) {
-    if (target_.aside_tokens().size() + unsettled_.size() > kPrefillRows) {
+  const bool full = target_.aside_tokens().size() + unsettled_.size() > kPrefillRows;
+  if (drafter_ != nullptr && full) {
+    if (!plan_.policy->affords(target_.aside_tokens().size())) {
+      drafter_ = nullptr;
+    } else {
       KAKEYA_TRY(observe(target_.aside_tokens(), target_.aside_taps()));
-      target_.drop_aside();
     }
-    target_.put_aside(unsettled_);
+    target_.drop_aside();
   }
+  if (drafter_ != nullptr) target_.put_aside(unsettled_);
   unsettled_.clear();
   return {};
 }
@@ -86,7 +89,7 @@ Status SpeculativeDecoder::put_aside() {
 Status SpeculativeDecoder::settle() {
   if (drafter_ != nullptr && !target_.aside_tokens().empty()) {
     KAKEYA_TRY(put_aside());
-    KAKEYA_TRY(observe(target_.aside_tokens(), target_.aside_taps()));
+    if (drafter_ != nullptr) KAKEYA_TRY(observe(target_.aside_tokens(), target_.aside_taps()));
     target_.drop_aside();
   } else if (drafter_ != nullptr && !unsettled_.empty()) {
     KAKEYA_TRY(observe(unsettled_, target_.taps().sub(0, unsettled_.size())));

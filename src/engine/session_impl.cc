@@ -240,6 +240,8 @@ Status SessionImpl::run(decode::SpeculativeDecoder& decoder, std::span<const Tok
   }
   out.finish = decoder.finished().value_or(FinishReason::kCancelled);
   if (out.finish == FinishReason::kCancelled && stream) out.text += stream->finish();
+  // Nobody reads the draft's cache after the request; kAuto spends no time on completing it.
+  if (out.speculation == Speculation::kAuto) return {};
   const std::lock_guard turn(state_->pool_mutex);
   return decoder.settle();
 }
