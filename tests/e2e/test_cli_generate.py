@@ -44,7 +44,7 @@ class Drafting(unittest.TestCase):
         for kv in ("bf16", "e8-q10", "q4_0"):
             plain = generate("--kv", kv, "--prompt-ids", prompt, "-n", 40, "--json").json()
             self.assertEqual(plain["acceptance_lengths"], [])
-            for flags in (("--speculation", "fixed"), ("--block-size", 4), ("--block-size", 16), ("--verify-width", 3), ("--threads", 1)):
+            for flags in (("--speculation", "fixed"), ("--block-size", 4), ("--block-size", 16), ("--verify-width", 3), ("--speculation", "fixed", "--threads", 1)):
                 drafted = generate("--draft", "tiny", "--kv", kv, "--prompt-ids", prompt, "-n", 40, "--json", *flags).json()
                 self.assertEqual(drafted["output_ids"], plain["output_ids"], (kv, flags))
                 self.assertLess(drafted["target_forwards"], plain["target_forwards"])
