@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <kakeya/session.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -13,6 +15,7 @@ namespace kakeya::cli {
 namespace {
 
 constexpr int kDefaultTokens = 256;
+constexpr std::size_t kShownChanges = 8;  // of the policy, in the summary; --json has them all
 
 struct Flags {
   EngineFlags engine;
@@ -20,6 +23,7 @@ struct Flags {
   GenerateOptions generate;
   std::string prompt, prompt_ids, chat;
   std::string accept_rule = "target-sample";
+  std::string speculation;  // empty = not given
   bool has_chat = false;
   int max_tokens = 0;  // 0 = not given
   bool thinking = false, json = false;
@@ -57,6 +61,41 @@ void print_summary(const Generation& out, const KvLedger& kv) {
                sum / static_cast<double>(out.cycles.size()));
   }
   fmt::print(stderr, "]\n");
+  if (out.speculation != Speculation::kAuto || out.cycles.empty()) return;
+  const PolicyReport& policy = out.policy;
+  fmt::print(stderr, "[speculation auto: {} cycles with drafts, {} plain; {:.0f} ms {} of {:.0f} ms plainly",
+             policy.speculative_cycles, policy.plain_cycles, std::abs(policy.gained_ms),
+             policy.gained_ms < 0 ? "lost" : "gained", policy.plain_ms);
+  const std::size_t shown = std::min(policy.changes.size(), kShownChanges);
+  for (std::size_t i = 0; i < shown; ++i) {
+    const ModeChange& change = policy.changes[i];
+    fmt::print(stderr, "{} token {}: {} ({})", i == 0 ? "; width from" : ",", change.token, change.to_width,
+               to_string(change.reason));
+  }
+  if (shown < policy.changes.size()) {
+    fmt::print(stderr, ", and {} more changes", policy.changes.size() - shown);
+  }
+  fmt::print(stderr, "]\n");
+}
+
+// Errors: kInvalidArgument when the flags contradict each other.
+Status apply_speculation(Flags& flags) {
+  GenerateOptions& options = flags.generate;
+  const bool width_given = options.block_size != 0 || options.verify_width != 0;
+  if (flags.engine.draft.empty() &&
+      (width_given || flags.speculation == "auto" || flags.speculation == "fixed")) {
+    return invalid_argument(
+        "--block-size, --verify-width and --speculation are about a draft, and there is none; add --draft "
+        "DIRECTORY, or --draft tiny with the embedded pair");
+  }
+  if (width_given && flags.speculation == "auto") {
+    return invalid_argument(
+        "--speculation auto chooses the width itself, expected no --block-size and no --verify-width; "
+        "--speculation fixed takes them");
+  }
+  if (flags.speculation == "fixed") options.speculation = Speculation::kFixed;
+  if (flags.speculation == "off") options.speculation = Speculation::kOff;
+  return {};
 }
 
 Result<Generation> run_session(Session& session, const std::vector<Token>& prompt, const Flags& flags) {
@@ -73,15 +112,12 @@ Result<Generation> run_session(Session& session, const std::vector<Token>& promp
 int run(Flags flags, const Context& context) {
   flags.generate.accept_rule =
       flags.accept_rule == "rejection" ? AcceptRule::kRejection : AcceptRule::kTargetSample;
+  if (const Status applied = apply_speculation(flags); !applied.ok()) return fail(applied.error());
   const auto engine = open_engine(flags.engine, context);
   if (!engine.ok()) return fail(engine.error());
   const auto prompt = prompt_tokens(**engine, flags);
   if (!prompt.ok()) return fail(prompt.error());
   flags.generate.max_tokens = tokens_to_make(flags, **engine, prompt->size());
-  if (flags.engine.draft.empty() && (flags.generate.block_size != 0 || flags.generate.verify_width != 0)) {
-    return fail(invalid_argument("--block-size and --verify-width are a draft's, and there is none"),
-                "add --draft DIRECTORY, or --draft tiny with the embedded pair");
-  }
   const auto session = (*engine)->new_session(flags.session);
   if (!session.ok()) return fail(session.error(), "kakeya-llm codec list shows the KV channels");
   catch_interrupts();
@@ -148,6 +184,13 @@ void add_generate(CLI::App& app, Context& context) {
                       "positions the draft fills, anchor included; 0 = its own");
   command->add_option("--verify-width", flags->generate.verify_width,
                       "rows the target verifies, anchor included, at most the block size; 0 = all");
+  command
+      ->add_option(
+          "--speculation", flags->speculation,
+          "auto: verify width chosen from measured times and acceptance, plain decoding where drafts do "
+          "not pay (the default); fixed: --block-size and --verify-width in every cycle (the default when "
+          "one is given); off: no drafts. The text is the same")
+      ->check(CLI::IsMember({"auto", "fixed", "off"}));
   add_sampling_flags(command, *flags);
   command->add_flag("--json", flags->json, "one JSON object instead of text");
   on_run(command, context, [flags, &context] { return run(*flags, context); });

@@ -35,6 +35,20 @@ Json memory_json(const MemoryLedger& ledger) {
   return out;
 }
 
+Json policy_json(const PolicyReport& policy) {
+  Json changes = Json::array();
+  for (const ModeChange& change : policy.changes) {
+    changes.push_back({{"cycle", change.cycle},
+                       {"token", change.token},
+                       {"from_width", change.from_width},
+                       {"to_width", change.to_width},
+                       {"reason", to_string(change.reason)}});
+  }
+  return {{"plain_cycles", policy.plain_cycles},   {"speculative_cycles", policy.speculative_cycles},
+          {"plain_step_ms", policy.plain_step_ms}, {"plain_ms", policy.plain_ms},
+          {"gained_ms", policy.gained_ms},         {"changes", std::move(changes)}};
+}
+
 Json generation_json(const Engine& engine, const std::vector<Token>& prompt, const Generation& out,
                      const MemoryLedger& ledger) {
   Json lengths = Json::array();
@@ -56,6 +70,8 @@ Json generation_json(const Engine& engine, const std::vector<Token>& prompt, con
           {"acceptance_lengths", std::move(lengths)},
           {"cycles", std::move(cycles)},
           {"target_forwards", out.target_forwards},
+          {"speculation", to_string(out.speculation)},
+          {"policy", out.speculation == Speculation::kAuto ? policy_json(out.policy) : Json()},
           {"timings",
            {{"ttft_ms", t.ttft_ms},
             {"prefill_ms", t.prefill_ms},

@@ -90,6 +90,7 @@ class SdkEngine final : public BenchEngine {
     options.max_tokens = static_cast<int>(max_tokens);
     options.sampling.temperature = settings.temperature;
     options.sampling.seed = settings.seed;
+    options.speculation = Speculation::kFixed;  // acceptance is measured on full blocks, not on chosen widths
     options.block_size = settings.block_size;
     options.verify_width = settings.verify_width;
     const EventSink sink = [&](std::string_view, std::span<const Token>) { return !stop(); };

@@ -4,6 +4,7 @@
 #include <kakeya/codec.h>
 #include <kakeya/engine.h>
 #include <kakeya/options.h>
+#include <kakeya/policy.h>
 #include <kakeya/quantize.h>
 #include <kakeya/result.h>
 #include <kakeya/session.h>

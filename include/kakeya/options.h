@@ -50,11 +50,21 @@ struct SessionOptions {
   std::size_t max_tokens = 0;  // prompt + output; 0 = the model's max_position_embeddings
 };
 
+// Whether drafts are used, and who chooses how many rows the target verifies. Changes speed, never the text.
+enum class Speculation {
+  kAuto,   // width chosen each cycle from measured times and acceptance; plain decoding where drafts do not
+           // pay. A block_size or verify_width that is given makes it kFixed.
+  kFixed,  // every cycle fills block_size positions and verifies verify_width rows
+  kOff,    // plain decoding, as without a drafter
+};
+const char* to_string(Speculation speculation);  // "auto", "fixed", "off"
+
 struct GenerateOptions {
   int max_tokens = 256;
   SamplingOptions sampling;
   AcceptRule accept_rule = AcceptRule::kTargetSample;
-  bool use_draft = true;         // ignored when the engine has no drafter
+  bool use_draft = true;  // ignored when the engine has no drafter; false is kOff
+  Speculation speculation = Speculation::kAuto;
   std::size_t block_size = 0;    // tokens the draft fills, anchor included; 0 = the draft's own
   std::size_t verify_width = 0;  // rows the target verifies, anchor included; 0 = block_size
   bool ignore_stop = false;      // do not end at end-of-text ids

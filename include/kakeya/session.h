@@ -1,6 +1,7 @@
 // One sequence: its KV caches, scratch and random state. Not thread-safe.
 #pragma once
 #include <kakeya/options.h>
+#include <kakeya/policy.h>
 #include <kakeya/result.h>
 #include <kakeya/token.h>
 
@@ -37,7 +38,9 @@ struct Generation {
   std::vector<Token> ids;  // stop token included when there is one
   std::string text;        // special tokens left out
   FinishReason finish = FinishReason::kLength;
-  std::vector<Cycle> cycles;          // empty without a drafter
+  std::vector<Cycle> cycles;  // empty without a drafter; plain steps under kAuto are cycles that propose 0
+  Speculation speculation = Speculation::kOff;  // in effect
+  PolicyReport policy;                          // kAuto only
   std::uint64_t target_forwards = 0;  // passes of the target after the prompt, counted inside the model call
   Timings timings;
 };

@@ -4,28 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 
-#include "decode/accept.h"
 #include "decode/sampler.h"
 
 namespace kakeya::decode {
-namespace {
-
-class StopWatch {
- public:
-  explicit StopWatch(double& total_ms) : total_ms_(total_ms) {}
-  ~StopWatch() { total_ms_ += std::chrono::duration<double, std::milli>(Clock::now() - start_).count(); }
-  StopWatch(const StopWatch&) = delete;
-  StopWatch& operator=(const StopWatch&) = delete;
-
- private:
-  using Clock = std::chrono::steady_clock;
-  double& total_ms_;
-  Clock::time_point start_ = Clock::now();
-};
-
-}  // namespace
 
 Result<BlockPlan> plan_block(std::size_t draft_block, std::size_t block_size, std::size_t verify_width) {
   BlockPlan plan;
@@ -50,7 +32,12 @@ SpeculativeDecoder::SpeculativeDecoder(TargetRun& target, Drafter* drafter, Deco
 }
 
 Result<Token> SpeculativeDecoder::start(std::span<const Token> prompt) {
-  KAKEYA_ASSIGN(const std::size_t unobserved, prefill(target_, drafter_, prompt));
+  if (plan_.policy != nullptr && drafter_ != nullptr && !plan_.policy->wants_draft(prompt.size())) {
+    drafter_ = nullptr;
+  }
+  PrefillTimes times;
+  KAKEYA_ASSIGN(const std::size_t unobserved, prefill(target_, drafter_, prompt, plan_.clock, &times));
+  if (plan_.policy != nullptr) plan_.policy->begin({prompt.size(), times.target_ms, times.observe_ms});
   prompt_forwards_ = target_.forwards();
   const auto rest = prompt.last(unobserved);
   unsettled_.assign(rest.begin(), rest.end());
@@ -73,24 +60,66 @@ void SpeculativeDecoder::emit() {
   }
 }
 
+Status SpeculativeDecoder::observe(std::span<const Token> tokens, Rows<const float> taps) {
+  double ms = 0;
+  {
+    const StopWatch watch(plan_.clock, ms);
+    KAKEYA_TRY(drafter_->observe(tokens, taps));
+  }
+  draft_ms_ += ms;
+  if (plan_.policy != nullptr) plan_.policy->observed(tokens.size(), ms);
+  return {};
+}
+
+Status SpeculativeDecoder::put_aside() {
+  const bool full = target_.aside_tokens().size() + unsettled_.size() > kPrefillRows;
+  if (drafter_ != nullptr && full) {
+    if (!plan_.policy->affords(target_.aside_tokens().size())) {
+      drafter_ = nullptr;
+    } else {
+      KAKEYA_TRY(observe(target_.aside_tokens(), target_.aside_taps()));
+    }
+    target_.drop_aside();
+  }
+  if (drafter_ != nullptr) target_.put_aside(unsettled_);
+  unsettled_.clear();
+  return {};
+}
+
 Status SpeculativeDecoder::settle() {
-  if (drafter_ != nullptr && !unsettled_.empty()) {
-    const StopWatch watch(draft_ms_);
-    KAKEYA_TRY(drafter_->observe(unsettled_, target_.taps().sub(0, unsettled_.size())));
+  if (drafter_ != nullptr && !target_.aside_tokens().empty()) {
+    KAKEYA_TRY(put_aside());
+    if (drafter_ != nullptr) KAKEYA_TRY(observe(target_.aside_tokens(), target_.aside_taps()));
+    target_.drop_aside();
+  } else if (drafter_ != nullptr && !unsettled_.empty()) {
+    KAKEYA_TRY(observe(unsettled_, target_.taps().sub(0, unsettled_.size())));
   }
   unsettled_.clear();
   return {};
 }
 
-Result<Rows<const float>> SpeculativeDecoder::propose() {
-  const std::size_t block = std::min(plan_.block.block, target_.room());
-  const std::size_t width = std::min(plan_.block.width, block);
-  if (drafter_ == nullptr || width < 2) return Rows<const float>();
-  const StopWatch watch(draft_ms_);
+BlockPlan SpeculativeDecoder::next_block() {
+  BlockPlan next;
+  next.block = std::min(plan_.block.block, target_.room());
+  next.width = std::min(plan_.block.width, next.block);
+  if (drafter_ == nullptr) next = {};
+  if (plan_.policy != nullptr) {
+    CycleRoom room;
+    room.rows = next.width;
+    room.tokens = plan_.max_tokens - emitted_total_;
+    room.unobserved = target_.aside_tokens().size() + unsettled_.size();
+    room.context = target_.length();
+    next.block = next.width = plan_.policy->choose(room);
+  }
+  KAKEYA_CHECK(next.width >= 1 && next.width <= std::max<std::size_t>(1, target_.room()));
+  return next.width < 2 ? BlockPlan() : next;
+}
+
+Result<Rows<const float>> SpeculativeDecoder::propose(const BlockPlan& block) {
   ProposeRequest request;
   request.anchor = block_.front();
-  request.block = block;
-  request.wanted = width - 1;
+  request.block = block.block;
+  request.wanted = block.width - 1;
   const bool drawn = plan_.rule == AcceptRule::kRejection && plan_.sampling.temperature > 0;
   request.draw = drawn ? &plan_.sampling : nullptr;
   KAKEYA_ASSIGN(const Proposal proposal, drafter_->propose(request));
@@ -98,34 +127,57 @@ Result<Rows<const float>> SpeculativeDecoder::propose() {
   return proposal.q;
 }
 
-Result<std::span<const Token>> SpeculativeDecoder::step() {
-  KAKEYA_CHECK(!emitted_.empty() && !finished_);
-  KAKEYA_TRY(settle());
-  block_.assign(1, emitted_.back());
-  const std::size_t before = target_.length();
-  KAKEYA_ASSIGN(const Rows<const float> q, propose());
-  {
-    const StopWatch watch(verify_ms_);
-    const auto taps = drafter_ != nullptr ? drafter_->tap_layers() : std::span<const std::size_t>();
-    KAKEYA_TRY(target_.feed(block_, model::LogitRows::kAll, taps));
-  }
+Verdict SpeculativeDecoder::judge(Rows<const float> q, std::size_t position) {
   VerifyInput input;
   input.logits = target_.logits();
   input.drafts = std::span<const Token>(block_).subspan(1);
-  input.position = before + 1;
+  input.position = position;
   input.sampling = plan_.sampling;
   const bool rejection = plan_.rule == AcceptRule::kRejection && plan_.sampling.temperature > 0;
-  const Verdict verdict =
-      rejection ? accept_rejection(input, q, scratch_) : accept_target_sample(input, scratch_);
+  return rejection ? accept_rejection(input, q, scratch_) : accept_target_sample(input, scratch_);
+}
 
-  emitted_.assign(input.drafts.begin(), input.drafts.begin() + static_cast<std::ptrdiff_t>(verdict.accepted));
-  emitted_.push_back(verdict.next);
-  emit();
-  if (drafter_ != nullptr) {
-    cycles_.push_back({static_cast<std::uint32_t>(input.drafts.size()),
-                       static_cast<std::uint32_t>(verdict.accepted),
+void SpeculativeDecoder::record(const Verdict& verdict, double draft_ms, double target_ms) {
+  draft_ms_ += draft_ms;
+  verify_ms_ += target_ms;
+  const std::size_t proposed = block_.size() - 1;
+  if (drafter_ != nullptr || plan_.policy != nullptr) {
+    cycles_.push_back({static_cast<std::uint32_t>(proposed), static_cast<std::uint32_t>(verdict.accepted),
                        static_cast<std::uint32_t>(emitted_.size())});
   }
+  if (plan_.policy == nullptr) return;
+  CycleCost cost;
+  cost.rows = block_.size();
+  cost.proposed = proposed;
+  cost.accepted = verdict.accepted;
+  cost.emitted = emitted_.size();
+  cost.draft_ms = draft_ms;
+  cost.target_ms = target_ms;
+  plan_.policy->record(cost);
+}
+
+Result<std::span<const Token>> SpeculativeDecoder::step() {
+  KAKEYA_CHECK(!emitted_.empty() && !finished_);
+  const BlockPlan block = next_block();
+  KAKEYA_TRY(plan_.policy != nullptr && block.width < 2 ? put_aside() : settle());
+  block_.assign(1, emitted_.back());
+  const std::size_t before = target_.length();
+  double draft_ms = 0, target_ms = 0;
+  Rows<const float> q;
+  if (block.width >= 2) {
+    const StopWatch watch(plan_.clock, draft_ms);
+    KAKEYA_ASSIGN(q, propose(block));
+  }
+  {
+    const StopWatch watch(plan_.clock, target_ms);
+    const auto taps = drafter_ != nullptr ? drafter_->tap_layers() : std::span<const std::size_t>();
+    KAKEYA_TRY(target_.feed(block_, model::LogitRows::kAll, taps));
+  }
+  const Verdict verdict = judge(q, before + 1);
+  emitted_.assign(block_.begin() + 1, block_.begin() + 1 + static_cast<std::ptrdiff_t>(verdict.accepted));
+  emitted_.push_back(verdict.next);
+  emit();
+  record(verdict, draft_ms, target_ms);
   target_.keep(before + emitted_.size());
   unsettled_.assign(block_.begin(), block_.begin() + static_cast<std::ptrdiff_t>(emitted_.size()));
   return std::span<const Token>(emitted_);

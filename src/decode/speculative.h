@@ -1,16 +1,20 @@
 // The draft-verify loop, one cycle at a time: propose, verify in one pass of the target, accept, cut, roll
-// back. Plain decoding is the same loop with a block of one. Knows ids only; text, events and clocks belong
-// to engine/.
+// back. Plain decoding is the same loop with a block of one. Knows ids only; text and events belong to
+// engine/.
 //
 // Between calls the target's cache holds every token of the sequence but the newest, the anchor; after
-// settle() the drafter has observed the same tokens.
+// settle() the drafter has observed the same tokens. Under a policy the drafter observes late, in batches:
+// only when drafts are due or kPrefillRows rows wait. Its rows do not depend on that.
 #pragma once
 #include <kakeya/session.h>
 
 #include <optional>
 #include <vector>
 
+#include "decode/accept.h"
+#include "decode/clock.h"
 #include "decode/drafter.h"
+#include "decode/policy.h"
 #include "decode/stop.h"
 #include "decode/target_run.h"
 
@@ -35,6 +39,9 @@ struct DecodePlan {
   SamplingOptions sampling;
   AcceptRule rule = AcceptRule::kTargetSample;
   StopRules stops;
+  WidthPolicy* policy =
+      nullptr;  // chooses the width of each cycle, at most block.width; outlives the decoder
+  Clock clock = steady_clock_ms;
 };
 
 class SpeculativeDecoder {
@@ -53,16 +60,23 @@ class SpeculativeDecoder {
 
   // Why no further step is due; nothing while one is.
   std::optional<FinishReason> finished() const { return finished_; }
-  const std::vector<Cycle>& cycles() const { return cycles_; }  // empty without drafting
+  const std::vector<Cycle>& cycles() const { return cycles_; }  // empty without drafting and without a policy
   std::uint64_t target_forwards() const { return target_.forwards() - prompt_forwards_; }
   double draft_ms() const { return draft_ms_; }    // observe + propose, the prompt's last piece included
   double verify_ms() const { return verify_ms_; }  // passes of the target after the prompt
 
  private:
   bool drafting() const { return drafter_ != nullptr && plan_.block.width > 1; }
-  // Fills drafts_ and returns what they were drawn from. No drafts near the end of the cache.
-  Result<Rows<const float>> propose();
+  // Block and width of the next cycle, {1, 1} for a plain step.
+  BlockPlan next_block();
+  // Appends drafts to block_ and returns what they were drawn from.
+  Result<Rows<const float>> propose(const BlockPlan& block);
+  Verdict judge(Rows<const float> q, std::size_t position);
+  // Leaves the unsettled rows for later, or observes what waits when there is no room for them.
+  Status put_aside();
+  Status observe(std::span<const Token> tokens, Rows<const float> taps);
   void emit();
+  void record(const Verdict& verdict, double draft_ms, double target_ms);
 
   TargetRun& target_;
   Drafter* drafter_;

@@ -21,13 +21,35 @@ void TargetRun::keep(std::size_t length) {
   kv_.commit(length);
 }
 
+void TargetRun::put_aside(std::span<const Token> tokens) {
+  const Rows<const float> rows = taps();
+  KAKEYA_CHECK(rows.cols == 0 || tokens.size() <= rows.rows);  // no columns: nothing was tapped
+  KAKEYA_CHECK(aside_tokens_.size() + tokens.size() <= kPrefillRows);
+  aside_tokens_.insert(aside_tokens_.end(), tokens.begin(), tokens.end());
+  aside_taps_.insert(aside_taps_.end(), rows.data, rows.data + tokens.size() * rows.cols);
+}
+
+Rows<const float> TargetRun::aside_taps() const {
+  const std::size_t rows = aside_tokens_.size();
+  return {aside_taps_.data(), rows, rows == 0 ? 0 : aside_taps_.size() / rows};
+}
+
+void TargetRun::drop_aside() {
+  aside_tokens_.clear();
+  aside_taps_.clear();
+}
+
 void TargetRun::begin() {
+  drop_aside();
   kv_.reset();
   forwards_ = 0;
 }
 
-Result<std::size_t> prefill(TargetRun& target, Drafter* drafter, std::span<const Token> prompt) {
+Result<std::size_t> prefill(TargetRun& target, Drafter* drafter, std::span<const Token> prompt,
+                            const Clock& clock, PrefillTimes* times) {
   KAKEYA_CHECK(!prompt.empty());
+  PrefillTimes unread;
+  PrefillTimes& spent = times != nullptr ? *times : unread;
   target.begin();
   if (drafter != nullptr) drafter->begin();
   const auto taps = drafter != nullptr ? drafter->tap_layers() : std::span<const std::size_t>();
@@ -35,9 +57,13 @@ Result<std::size_t> prefill(TargetRun& target, Drafter* drafter, std::span<const
     const auto piece = prompt.subspan(done, std::min(kPrefillRows, prompt.size() - done));
     done += piece.size();
     const bool last = done == prompt.size();
-    KAKEYA_TRY(target.feed(piece, last ? model::LogitRows::kLast : model::LogitRows::kNone, taps));
-    target.keep(done);
+    {
+      const StopWatch watch(clock, spent.target_ms);
+      KAKEYA_TRY(target.feed(piece, last ? model::LogitRows::kLast : model::LogitRows::kNone, taps));
+      target.keep(done);
+    }
     if (last) return piece.size();
+    const StopWatch watch(clock, spent.observe_ms);
     if (drafter != nullptr) KAKEYA_TRY(drafter->observe(piece, target.taps()));
   }
 }

@@ -2,8 +2,10 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/check.h"
+#include "decode/clock.h"
 #include "decode/drafter.h"
 #include "model/model.h"
 
@@ -30,11 +32,19 @@ class TargetRun {
   // Of the last feed; valid until the next.
   Rows<const float> logits() { return result_.logits(); }
   Rows<const float> taps() { return result_.taps(); }
+  // Rows of earlier feeds, put aside until a drafter observes them, with their tokens. At most kPrefillRows;
+  // dropped by begin().
+  void put_aside(std::span<const Token> tokens);  // the first rows of the last feed
+  std::span<const Token> aside_tokens() const { return aside_tokens_; }
+  Rows<const float> aside_taps() const;
+  void drop_aside();
   // Passes since begin(), counted where the model is called.
   std::uint64_t forwards() const { return forwards_; }
   // What the buffers of results hold now.
   std::size_t logits_bytes() const { return result_.logits_data.capacity() * sizeof(float); }
-  std::size_t taps_bytes() const { return result_.taps_data.capacity() * sizeof(float); }
+  std::size_t taps_bytes() const {
+    return (result_.taps_data.capacity() + aside_taps_.capacity()) * sizeof(float);
+  }
 
  private:
   const model::Model& model_;
@@ -42,12 +52,19 @@ class TargetRun {
   model::Scratch& scratch_;
   kernels::Compute compute_;
   model::ForwardResult result_;
+  std::vector<Token> aside_tokens_;
+  std::vector<float> aside_taps_;
   std::uint64_t forwards_ = 0;
+};
+
+struct PrefillTimes {
+  double target_ms = 0, observe_ms = 0;
 };
 
 // Runs `prompt` from an empty cache, settles it and leaves the logits of its last token in `target`.
 // `drafter` (may be null) observes all rows but those of the last piece, whose states stay in target.taps():
 // the first token can go out before they are observed. Returns how many rows those are.
-Result<std::size_t> prefill(TargetRun& target, Drafter* drafter, std::span<const Token> prompt);
+Result<std::size_t> prefill(TargetRun& target, Drafter* drafter, std::span<const Token> prompt,
+                            const Clock& clock = steady_clock_ms, PrefillTimes* times = nullptr);
 
 }  // namespace kakeya::decode

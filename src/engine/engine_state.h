@@ -1,5 +1,5 @@
-// What the sessions of one engine share. Immutable after open, except for the threads, which one session
-// at a time may use.
+// What the sessions of one engine share. Immutable after open, except for the threads and for what requests
+// learned of speed, which one session at a time may use.
 #pragma once
 #include <kakeya/engine.h>
 
@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/thread_pool.h"
+#include "decode/auto_policy.h"
 #include "model/dflash_draft.h"
 #include "model/model.h"
 #include "text/chat_template.h"
@@ -26,7 +27,8 @@ struct EngineState {
   std::vector<Token> stop_ids;
   base::ThreadPool pool;
   kernels::Compute compute;
-  std::mutex pool_mutex;  // held by whoever runs a model
+  decode::PolicyMemory policy_memory;
+  std::mutex pool_mutex;  // held by whoever runs a model or uses policy_memory
 };
 
 // Keeps the engine's parts alive as long as it lives.

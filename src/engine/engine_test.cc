@@ -200,6 +200,38 @@ TEST(Session, CountsItsMemory) {
   EXPECT_GT(b.target.layers[0].codec_fired_vectors, 0u);
 }
 
+TEST(Session, ChoosesWidthsUnlessOneIsGiven) {
+  const auto pair = test::tiny_pair();
+  const auto engine = test::open(pair, 1);
+  const auto session = test::session(*engine, "bf16");
+  const auto prompt = pair.prompts(1)[0];
+  GenerateOptions options;
+  options.max_tokens = 60;
+  options.ignore_stop = true;
+  const auto chosen = test::take(session->generate(prompt, options));
+  EXPECT_EQ(chosen.speculation, Speculation::kAuto);
+  const PolicyReport& report = chosen.policy;
+  EXPECT_EQ(report.plain_cycles + report.speculative_cycles, chosen.cycles.size());
+  EXPECT_GT(report.plain_step_ms, 0);
+  EXPECT_GT(report.plain_ms, 0);
+  std::size_t token = 1, change = 0;
+  std::uint32_t width = 1;
+  for (std::size_t i = 0; i < chosen.cycles.size(); ++i) {
+    if (change < report.changes.size() && report.changes[change].cycle == i) {
+      EXPECT_EQ(report.changes[change].from_width, width);
+      EXPECT_EQ(report.changes[change].token, token);
+      width = report.changes[change++].to_width;
+    }
+    EXPECT_EQ(chosen.cycles[i].proposed + 1, width) << "cycle " << i;
+    token += chosen.cycles[i].emitted;
+  }
+  EXPECT_EQ(change, report.changes.size());
+  options.verify_width = 4;
+  EXPECT_EQ(test::take(session->generate(prompt, options)).speculation, Speculation::kFixed);
+  options.use_draft = false;
+  EXPECT_EQ(test::take(session->generate(prompt, options)).speculation, Speculation::kOff);
+}
+
 TEST(Session, TakesTurnsWithOthersOfItsEngine) {
   const auto pair = test::random_pair("dflash-full");
   const auto engine = test::open(pair, 2);

@@ -78,6 +78,33 @@ TEST(Lossless, UnderEveryDraftChannel) {
   }
 }
 
+// What kAuto chooses depends on the clock of the moment; decode/policy_decode_test.cc has every other choice.
+TEST(Lossless, OnEveryModeOfSpeculation) {
+  for (const auto& pair : {test::tiny_pair(), test::random_pair("dflash-full")}) {
+    const auto engine = test::open(pair, 2);
+    const auto prompt = pair.prompts(1)[0];
+    for (const std::string& channel : test::channels()) {
+      const auto session = test::session(*engine, channel, channel);
+      for (const float temperature : {0.0f, 0.9f}) {
+        GenerateOptions options = test::greedy(24);
+        options.sampling.temperature = temperature;
+        options.ignore_stop = true;
+        options.speculation = Speculation::kOff;
+        const auto expected = test::take(session->generate(prompt, options));
+        EXPECT_EQ(expected.speculation, Speculation::kOff);
+        EXPECT_TRUE(expected.cycles.empty());
+        for (const Speculation speculation : {Speculation::kAuto, Speculation::kFixed}) {
+          options.speculation = speculation;
+          const auto out = test::take(session->generate(prompt, options));
+          EXPECT_EQ(out.ids, expected.ids) << pair.name << " " << channel << " " << to_string(speculation);
+          EXPECT_EQ(out.speculation, speculation);
+          test::expect_accounts(out, pair.name == "tiny" ? 8 : 16);
+        }
+      }
+    }
+  }
+}
+
 TEST(Lossless, UnderEveryCpuVariant) {
   const auto pair = test::random_pair("dflash-full");
   const auto prompts = pair.prompts(3);

@@ -22,6 +22,42 @@ const char* to_string(FinishReason reason) {
   return "?";
 }
 
+const char* to_string(Speculation speculation) {
+  switch (speculation) {
+    case Speculation::kAuto:
+      return "auto";
+    case Speculation::kFixed:
+      return "fixed";
+    case Speculation::kOff:
+      return "off";
+  }
+  return "?";
+}
+
+const char* to_string(ModeReason reason) {
+  switch (reason) {
+    case ModeReason::kMeasure:
+      return "measure";
+    case ModeReason::kOpening:
+      return "opening";
+    case ModeReason::kGain:
+      return "gain";
+    case ModeReason::kWidth:
+      return "width";
+    case ModeReason::kProbe:
+      return "probe";
+    case ModeReason::kNoGain:
+      return "no gain";
+    case ModeReason::kBudget:
+      return "budget";
+    case ModeReason::kEnd:
+      return "end";
+    case ModeReason::kHistory:
+      return "history";
+  }
+  return "?";
+}
+
 namespace engine {
 namespace {
 
@@ -77,6 +113,12 @@ Status SessionImpl::check_length(const char* what, std::size_t prompt, std::size
                   state_->target_info.max_position_embeddings));
 }
 
+Speculation SessionImpl::speculation(const GenerateOptions& options) const {
+  if (!drafter_ || !options.use_draft) return Speculation::kOff;
+  const bool given = options.block_size != 0 || options.verify_width != 0;
+  return options.speculation == Speculation::kAuto && given ? Speculation::kFixed : options.speculation;
+}
+
 Result<decode::DecodePlan> SessionImpl::plan(const GenerateOptions& options) const {
   if (options.max_tokens < 1) {
     return invalid_argument(
@@ -84,7 +126,7 @@ Result<decode::DecodePlan> SessionImpl::plan(const GenerateOptions& options) con
   }
   KAKEYA_TRY(decode::check_sampling(options.sampling));
   decode::DecodePlan plan;
-  if (drafter_ && options.use_draft) {
+  if (speculation(options) != Speculation::kOff) {
     KAKEYA_ASSIGN(plan.block,
                   decode::plan_block(drafter_->block_size(), options.block_size, options.verify_width));
   }
@@ -102,10 +144,22 @@ Result<Generation> SessionImpl::generate(std::span<const Token> prompt, const Ge
   KAKEYA_TRY(check_ids("prompt", prompt));
   KAKEYA_ASSIGN(decode::DecodePlan decode_plan, plan(options));
   KAKEYA_TRY(check_length("generate", prompt.size(), decode_plan.max_tokens));
-  decode::Drafter* drafter = drafter_ && options.use_draft ? &*drafter_ : nullptr;
-  decode::SpeculativeDecoder decoder(target_, drafter, std::move(decode_plan));
   Generation out;
+  out.speculation = speculation(options);
+  std::optional<decode::AutoPolicy> policy;
+  if (out.speculation == Speculation::kAuto) {
+    const std::lock_guard turn(state_->pool_mutex);
+    policy.emplace(state_->policy_memory, decode_plan.block.width, decode_plan.max_tokens);
+    decode_plan.policy = &*policy;
+  }
+  decode::Drafter* drafter = out.speculation != Speculation::kOff ? &*drafter_ : nullptr;
+  decode::SpeculativeDecoder decoder(target_, drafter, std::move(decode_plan));
   KAKEYA_TRY(run(decoder, prompt, sink, out));
+  if (policy) {
+    const std::lock_guard turn(state_->pool_mutex);
+    policy->finish();
+    out.policy = policy->report();
+  }
   out.cycles = decoder.cycles();
   out.target_forwards = decoder.target_forwards();
   out.timings.draft_ms = decoder.draft_ms();
@@ -149,6 +203,8 @@ Status SessionImpl::run(decode::SpeculativeDecoder& decoder, std::span<const Tok
   }
   out.finish = decoder.finished().value_or(FinishReason::kCancelled);
   if (out.finish == FinishReason::kCancelled && stream) out.text += stream->finish();
+  // Nobody reads the draft's cache after the request; kAuto spends no time on completing it.
+  if (out.speculation == Speculation::kAuto) return {};
   const std::lock_guard turn(state_->pool_mutex);
   return decoder.settle();
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <kakeya/session.h>
 
+#include "decode/auto_policy.h"
 #include "decode/dflash_drafter.h"
 #include "decode/speculative.h"
 #include "decode/target_run.h"
@@ -30,6 +31,7 @@ class SessionImpl final : public Session {
   Status check_ids(const char* what, std::span<const Token> ids) const;
   Status check_length(const char* what, std::size_t prompt, std::size_t output) const;
   Result<decode::DecodePlan> plan(const GenerateOptions& options) const;
+  Speculation speculation(const GenerateOptions& options) const;  // in effect
   // Runs the decoder to its end; text and ids go to `out` and `sink`.
   Status run(decode::SpeculativeDecoder& decoder, std::span<const Token> prompt, const EventSink& sink,
              Generation& out);

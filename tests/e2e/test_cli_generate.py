@@ -20,7 +20,7 @@ def generate(*args, **more):
 class Golden(unittest.TestCase):
     def test_ids_text_and_acceptance_equal_pytorch(self):
         for case in (GOLDEN[0], GOLDEN[10], GOLDEN[15]):
-            out = generate("--draft", "tiny", "--kv", "f32", "--draft-kv", "f32", "--prompt-ids",
+            out = generate("--draft", "tiny", "--speculation", "fixed", "--kv", "f32", "--draft-kv", "f32", "--prompt-ids",
                            listed(case["prompt_ids"]), "-n", 128, "--json")
             self.assertEqual(out.code, 0, out.err)
             found = out.json()
@@ -44,7 +44,7 @@ class Drafting(unittest.TestCase):
         for kv in ("bf16", "e8-q10", "q4_0"):
             plain = generate("--kv", kv, "--prompt-ids", prompt, "-n", 40, "--json").json()
             self.assertEqual(plain["acceptance_lengths"], [])
-            for flags in ((), ("--block-size", 4), ("--block-size", 16), ("--verify-width", 3), ("--threads", 1)):
+            for flags in (("--speculation", "fixed"), ("--block-size", 4), ("--block-size", 16), ("--verify-width", 3), ("--speculation", "fixed", "--threads", 1)):
                 drafted = generate("--draft", "tiny", "--kv", kv, "--prompt-ids", prompt, "-n", 40, "--json", *flags).json()
                 self.assertEqual(drafted["output_ids"], plain["output_ids"], (kv, flags))
                 self.assertLess(drafted["target_forwards"], plain["target_forwards"])
@@ -55,6 +55,27 @@ class Drafting(unittest.TestCase):
         self.assertEqual(drafted["output_ids"], plain["output_ids"])
         other = generate("--draft", "tiny", *flags, "--accept-rule", "rejection")
         self.assertEqual(other.code, 0, other.err)
+
+    def test_chooses_the_width_and_reports_each_change(self):
+        flags = ("--draft", "tiny", "--prompt-ids", listed(GOLDEN[1]["prompt_ids"]), "-n", 60, "--json")
+        off = generate(*flags, "--speculation", "off").json()
+        self.assertEqual((off["speculation"], off["policy"], off["cycles"]), ("off", None, []))
+        for args, mode in (((), "auto"), (("--speculation", "auto"), "auto"), (("--speculation", "fixed"), "fixed"),
+                           (("--verify-width", 4), "fixed")):
+            out = generate(*flags, *args).json()
+            self.assertEqual(out["speculation"], mode)
+            self.assertEqual(out["output_ids"], off["output_ids"], args)
+            if mode == "fixed":
+                self.assertIsNone(out["policy"])
+                continue
+            policy = out["policy"]
+            self.assertEqual(policy["plain_cycles"] + policy["speculative_cycles"], len(out["cycles"]))
+            widths = [cycle["proposed"] + 1 for cycle in out["cycles"]]
+            changes = [i for i in range(len(widths)) if widths[i] != (widths[i - 1] if i else 1)]
+            self.assertEqual([c["cycle"] for c in policy["changes"]], changes)
+            self.assertEqual([c["to_width"] for c in policy["changes"]], [widths[i] for i in changes])
+            self.assertTrue(all(c["reason"] for c in policy["changes"]))
+        self.assertIn("speculation auto", generate("--draft", "tiny", "--chat", QUESTION).err)
 
     def test_reports_the_cache_per_layer(self):
         out = generate("--draft", "tiny", "--chat", QUESTION, "-n", 8, "--kv", "e8-q10", "--boundary", 1, "--draft-kv",
@@ -109,6 +130,9 @@ class Errors(unittest.TestCase):
         self.expect(2, ["zip"], *ask, "--draft-kv", "zip")
         self.expect(2, ["verify_width is 9", "block_size, which is 8"], *ask, "--draft", "tiny", "--verify-width", 9)
         self.expect(2, ["--draft"], *ask, "--block-size", 8)
+        self.expect(2, ["--draft"], *ask, "--speculation", "fixed")
+        self.expect(2, ["--speculation", "--verify-width"], *ask, "--draft", "tiny", "--speculation", "auto", "--verify-width", 4)
+        self.expect(2, ["--speculation", "sometimes"], *ask, "--speculation", "sometimes")
         self.expect(2, ["temperature"], *ask, "--temperature", "-1")
         self.expect(2, ["2000", "1024"], *ask, "-n", 2000)
         self.expect(2, ["--isa", "mmx", "scalar"], "--isa", "mmx", *ask)

@@ -79,7 +79,7 @@ def generate(prompt, draft=DRAFT, kv="bf16", draft_kv="bf16", tokens=128, *more)
     """The program's greedy answer as its JSON says it. draft=None decodes plainly."""
     args = ["generate", "--target", TARGET, "--kv", kv, "--prompt-ids", listed(prompt), "-n", tokens, "--json", "--threads", 1]
     if draft:
-        args += ["--draft", draft, "--draft-kv", draft_kv]
+        args += ["--draft", draft, "--draft-kv", draft_kv, "--speculation", "fixed"]
     return json.loads(run(*(args + list(more))))
 
 

@@ -99,7 +99,7 @@ class Smoke(unittest.TestCase):
         prompt = list(range(40, 60))
         want = dflash(load(target), load(draft), prompt, 32)
         p = subprocess.run([program, "generate", "--target", target, "--draft", draft, "--kv", "f32", "--draft-kv", "f32",
-                            "--prompt-ids", pair.listed(prompt), "-n", "32", "--json"], stdout=subprocess.PIPE, check=True)
+                            "--speculation", "fixed", "--prompt-ids", pair.listed(prompt), "-n", "32", "--json"], stdout=subprocess.PIPE, check=True)
         got = json.loads(p.stdout)
         if want.smallest_gap > 1e-3:
             self.assertEqual(got["output_ids"], want.ids)

@@ -1,0 +1,74 @@
+// Speculation::kAuto: the width with the most expected tokens per millisecond, plain decoding when none beats
+// it, and never a cycle whose worst case the loss ledger does not allow.
+// docs/decisions/0009-decoding-policy.md.
+#pragma once
+#include <kakeya/session.h>
+
+#include "decode/acceptance_model.h"
+#include "decode/cost_curve.h"
+#include "decode/loss_ledger.h"
+#include "decode/policy.h"
+
+namespace kakeya::decode {
+
+// What the requests of one engine leave to the next. Whoever shares it sees to mutual exclusion.
+struct PolicyMemory {
+  CostCurve curve;
+  AcceptanceModel acceptance;
+  TimeWindow lengths;              // tokens of the last requests
+  std::size_t prompts_hidden = 0;  // long prompts that were not shown to the draft
+  // Requests that expected no gain from the start, since the last that tried all the same; how many there are
+  // to be before the next one tries.
+  std::size_t hopeless = 0, hopeless_wait = 1;
+  std::size_t probe_wait = 0;  // in tokens; 0 = the shortest
+};
+
+class AutoPolicy final : public WidthPolicy {
+ public:
+  // `memory` outlives the policy; read here, written by finish(). `max_width` >= 2: the widest cycle.
+  AutoPolicy(PolicyMemory& memory, std::size_t max_width, std::size_t max_tokens);
+
+  bool wants_draft(std::size_t prompt_tokens) override;
+  void begin(const PromptCost& cost) override;
+  std::size_t choose(const CycleRoom& room) override;
+  bool affords(std::size_t rows) override;
+  void observed(std::size_t rows, double ms) override;
+  void record(const CycleCost& cost) override;
+  // The request is over: leaves what was learned.
+  void finish();
+  PolicyReport report() const;
+
+ private:
+  struct Choice {
+    std::size_t width = 1;
+    ModeReason reason = ModeReason::kNoGain;
+  };
+  Choice decide(const CycleRoom& room);
+  // The best width up to `top` that pays, by expected tokens per ms, within `room_ms` of possible loss (1 =
+  // none). `threshold`: how much faster than plain decoding it must be.
+  std::size_t best_width(std::size_t top, double threshold, double room_ms, std::size_t unobserved) const;
+  std::size_t probe_width(std::size_t top, std::size_t unobserved) const;
+  double tokens_per_ms(std::size_t width) const;
+  // Loss of a cycle whose first draft falls, observing what is unobserved included.
+  double worst_loss_ms(std::size_t width, std::size_t unobserved) const;
+  double advance_steps() const;
+  void hope_again();
+  bool refresh_due(const CycleRoom& room) const;
+  void record_speculative(const CycleCost& cost);
+
+  PolicyMemory& memory_;
+  CostCurve curve_;
+  AcceptanceModel acceptance_;
+  LossLedger ledger_;
+  std::vector<std::size_t> widths_;  // to choose from, ascending, without 1
+  std::size_t max_tokens_;
+  bool hidden_ = false, hoping_ = false;
+  bool probing_ = false;
+  std::size_t width_ = 1, cycle_ = 0, token_ = 1;
+  std::size_t probe_wait_, last_draft_token_ = 1;  // in tokens
+  std::size_t drafted_since_plain_ = 0;            // cycles
+  std::size_t plain_context_ = 0;                  // tokens in the cache at the last refresh
+  PolicyReport report_;
+};
+
+}  // namespace kakeya::decode

@@ -1,0 +1,45 @@
+// The seam between the draft-verify loop and whoever chooses how many rows a cycle verifies. A policy learns
+// durations as numbers and has no clock. It decides only how fast text comes, never which: its choice depends
+// on cycles that are over, so it is independent of the draws of the cycle it chooses for, and AcceptRule::
+// kRejection stays exact too.
+#pragma once
+#include <cstddef>
+
+namespace kakeya::decode {
+
+struct PromptCost {
+  std::size_t tokens = 0;
+  double target_ms = 0;
+  double observe_ms = 0;  // of the rows that the draft observed before the first token
+};
+
+struct CycleRoom {
+  std::size_t rows = 1;        // that can be verified at most
+  std::size_t tokens = 1;      // still wanted
+  std::size_t unobserved = 0;  // rows that a draft would need to observe first
+  std::size_t context = 0;     // tokens in the cache
+};
+
+struct CycleCost {
+  std::size_t rows = 1;  // verified, anchor included; 1 = a plain step
+  std::size_t proposed = 0, accepted = 0, emitted = 0;
+  double draft_ms = 0, target_ms = 0;
+};
+
+class WidthPolicy {
+ public:
+  virtual ~WidthPolicy() = default;
+
+  // Asked before the prompt: whether the draft is to observe it. If not, the request is decoded plainly.
+  virtual bool wants_draft(std::size_t prompt_tokens) = 0;
+  virtual void begin(const PromptCost& cost) = 0;
+  // Rows of the next cycle, 1 to room.rows; 1 = a plain step. The draft fills a block of as many positions.
+  virtual std::size_t choose(const CycleRoom& room) = 0;
+  // Asked when `rows` rows wait and no more can: whether the draft is to observe them. If not, the rest of
+  // the request is decoded plainly.
+  virtual bool affords(std::size_t rows) = 0;
+  virtual void observed(std::size_t rows, double ms) = 0;
+  virtual void record(const CycleCost& cost) = 0;
+};
+
+}  // namespace kakeya::decode
