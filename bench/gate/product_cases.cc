@@ -2,6 +2,7 @@
 // counted for the first of them.
 #include <algorithm>
 
+#include "base/half.h"
 #include "gate/cases.h"
 #include "kernels/blocks.h"
 #include "kernels/code_products.h"
@@ -33,7 +34,7 @@ Call prepare_panels(const Table& ops, WeightType type, const Shape& shape) {
                                                  {panels.data(), panels.size()});
   const Buffer<std::byte> bytes(kernels::int8_rows_bytes(shape.rows, shape.in));
   const auto rounded = kernels::int8_rows_in({bytes.data(), bytes.size()}, shape.rows, shape.in);
-  ops.quantise_rows({x.data(), shape.rows, shape.in}, rounded, 0);
+  ops.quantise_rows({x.data(), shape.rows, shape.in}, rounded, 0, 0);
   const Buffer<float> y(shape.rows * shape.out);
   return [=, &ops] {
     (void)panels;  // w and rounded look into these
@@ -74,8 +75,8 @@ struct Pairs {
   kernels::PairRows rows;
 
   Pairs(const CodeProducts& ops, std::size_t n, std::size_t cols)
-      : codes(2 * n * cols), steps(n), x(test_floats(n * cols, 4)) {
-    rows = {n, cols, codes.data(), steps.data()};
+      : codes(2 * n * cols * ops.code_bytes), steps(n), x(test_floats(n * cols, 4)) {
+    rows = {n, cols, codes.data(), steps.data(), ops.code_bytes};
     for (std::size_t r = 0; r < n; ++r) ops.round(x.data() + r * cols, nullptr, rows, r);
   }
 };
@@ -93,7 +94,7 @@ void append_code_rows(std::vector<Case>& out, const CodeProducts& ops) {
 }
 
 void append_code_matrices(std::vector<Case>& out, const CodeProducts& ops) {
-  constexpr std::size_t kPositions = 64, kRows = kernels::PairRows::kGroup;
+  constexpr std::size_t kPositions = 64, kRows = 8;
   constexpr double kUnits = kRows * kPositions;
   out.push_back(
       {"codes/scores", ops.name, kUnits, "row and position", [&ops]() -> Call {
@@ -112,6 +113,49 @@ void append_code_matrices(std::vector<Case>& out, const CodeProducts& ops) {
                  }});
 }
 
+void append_bf16(std::vector<Case>& out, const kernels::Bf16Products& bf16) {
+  constexpr std::size_t kPositions = 64, kRows = 16;
+  constexpr double kUnits = kRows * kPositions;
+  const CodeProducts& ops = bf16.products;
+  // As `lay_out` puts 64 stored rows.
+  const auto codes = [](void (*lay_out)(const kernels::Bf16Rows&, std::int8_t*)) {
+    const auto values = test_floats(kPositions * kHeadDim, 7);
+    const Buffer<std::uint16_t> stored(kPositions * kHeadDim);
+    for (std::size_t i = 0; i < stored.size(); ++i) stored.data()[i] = base::f32_to_bf16(values.data()[i]);
+    const Buffer<std::int8_t> laid(2 * kPositions * kHeadDim);
+    return [=] {
+      lay_out({reinterpret_cast<const std::byte*>(stored.data()), kPositions, kHeadDim}, laid.data());
+      return laid.data();
+    };
+  };
+  out.push_back({"bf16/keys", ops.name, kPositions * kHeadDim, "value",
+                 [=]() -> Call { return [lay = codes(bf16.keys)] { lay(); }; }});
+  out.push_back({"bf16/values", ops.name, kPositions * kHeadDim, "value",
+                 [=]() -> Call { return [lay = codes(bf16.values)] { lay(); }; }});
+  out.push_back({"bf16/round", ops.name, kHeadDim, "value", [&ops]() -> Call {
+                   const Pairs pairs(ops, 1, kHeadDim);
+                   return [=, &ops] { ops.round(pairs.x.data(), nullptr, pairs.rows, 0); };
+                 }});
+  out.push_back(
+      {"bf16/scores", ops.name, kUnits, "row and position", [&ops, lay = codes(bf16.keys)]() -> Call {
+         const Pairs queries(ops, kRows, kHeadDim);
+         const auto scales = test_floats(kPositions, 6), y = Buffer<float>(kRows * kPositions);
+         return [=, &ops, keys = lay()] {
+           (void)lay;  // keys looks into it
+           ops.scores(queries.rows, keys, kPositions, scales.data(), {y.data(), kRows, kPositions});
+         };
+       }});
+  out.push_back(
+      {"bf16/sums", ops.name, kUnits, "row and position", [&ops, lay = codes(bf16.values)]() -> Call {
+         const Pairs weights(ops, kRows, kPositions);
+         const auto y = Buffer<float>(kRows * kHeadDim);
+         return [=, &ops, values = lay()] {
+           (void)lay;
+           ops.sums(weights.rows, values, {y.data(), kRows, kHeadDim});
+         };
+       }});
+}
+
 }  // namespace
 
 void append_product_cases(std::vector<Case>& out) {
@@ -123,6 +167,10 @@ void append_product_cases(std::vector<Case>& out) {
     if (last == nullptr || ops->round != last->round) append_code_rows(out, *ops);
     append_code_matrices(out, *ops);
     last = ops;
+  }
+  for (const Table* table : kernels::available()) {
+    const kernels::Bf16Products* bf16 = kernels::find_bf16_products(table->name);
+    if (bf16 != nullptr && std::string_view(bf16->products.name) == table->name) append_bf16(out, *bf16);
   }
 }
 

@@ -99,7 +99,7 @@ void append_matrices(std::vector<Case>& out, const Table& ops) {
     const auto bytes = Buffer<std::byte>(kernels::int8_rows_bytes(1, kWidth));
     return [=, &ops] {
       const auto rounded = kernels::int8_rows_in({bytes.data(), bytes.size()}, 1, kWidth);
-      ops.quantise_rows({x.data(), 1, kWidth}, rounded, 0);
+      ops.quantise_rows({x.data(), 1, kWidth}, rounded, 0, 0);
     };
   });
 }
