@@ -14,7 +14,7 @@ CPU_SHARE = 0.95      # of threads x wall, for programs whose threads spin
 STOLEN_SHARE = 0.02   # of all cores: taken away by the machine's host
 OTHER_SHARE = 0.02    # of wall: the other program ran meanwhile
 SLACK_MS = 0.2        # resolution of the above on short steps
-SETTLE_S = 0.005
+SETTLE_S, SETTLE_TRIES = 0.01, 200
 LONG_STEP_MS = 200    # from here on a turn is a single step
 # Real-time programs: the kernel keeps 5 % of every second for all others (sched_rt_runtime_us), which only steps of
 # about a second feel. They count, and are good to those 5 %.
@@ -81,9 +81,20 @@ class Turn:
         return min(s.wall_ms for s in self.samples)
 
 
+def settle(other):
+    """Waits until the other program sleeps: the peer's threads go on polling for a while after a step."""
+    before = other.scheduler_ms() if other else None
+    for _ in range(SETTLE_TRIES):
+        time.sleep(SETTLE_S)
+        after = other.scheduler_ms() if other else None
+        if before is None or after is None or after[0] - before[0] < SLACK_MS:
+            return
+        before = after
+
+
 def take_turn(program, other, request, steps):
     """`steps` timed requests, short ones after one that only brings the program's data back into the caches."""
-    time.sleep(SETTLE_S)
+    settle(other)
     if steps > 1:
         take(program, other, request)
     samples = [take(program, other, request) for _ in range(steps)]

@@ -34,7 +34,7 @@ constexpr std::size_t kPanels = 16;
 constexpr std::size_t kRunCodes = std::size_t{1} << 20;
 constexpr std::size_t kRunRows = 512;
 // How far ahead of use weights are asked for when they are read once and in order.
-constexpr std::size_t kAhead = 4500;
+constexpr std::size_t kAhead = 9000;
 // Tile products under way: the sums of block b are read when those of block b + kLag have been started.
 constexpr std::size_t kLag = 2, kRing = 4;
 // Blocks between unpacking and the tile load: it waits long for stores that have not reached the cache.

@@ -5,9 +5,9 @@
 constexpr std::size_t kSlice = 32;
 // Rows whose slice stays in the second-level cache.
 constexpr std::size_t kRowRun = 1024;
-// How far ahead of use weights are asked for when they are read once and in order. Not a multiple of 4096:
-// all would fall on the same few places of the first-level cache.
-constexpr std::size_t kAhead = 2304;
+// How far ahead of use weights are asked for when they are read once and in order: far enough for a memory
+// that other programs keep busy. Not a multiple of 4096: all would fall on the same few places of a cache.
+constexpr std::size_t kAhead = 20736;
 
 template <WeightType kType>
 using RowFunction = void (*)(const Tiles<kType>&, const Int8Rows&, const Step&, Rows<float>, std::size_t);

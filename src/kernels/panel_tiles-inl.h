@@ -45,11 +45,12 @@ struct Tiles {
   const std::uint8_t* data;
 };
 
-// Bytes, a line at a time, that will be read `ahead` bytes after `p`.
+// Bytes, a line at a time, that will be read `ahead` bytes after `p`; into the second-level cache, since the
+// first one has no room for what is on its way from memory.
 KAKEYA_INLINE void prefetch_lines(const std::uint8_t* p, std::size_t bytes, std::size_t ahead) {
   KAKEYA_UNROLL
   for (std::size_t i = 0; i < bytes; i += 64) {
-    __builtin_prefetch(p + ahead + i);
+    __builtin_prefetch(p + ahead + i, 0, 2);
   }
 }
 
