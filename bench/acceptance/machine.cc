@@ -1,37 +1,19 @@
 #include "acceptance/machine.h"
 
 #include <fmt/format.h>
+#include <kakeya/speed.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <ctime>
-#include <fstream>
 #include <thread>
-#ifdef __APPLE__
-#include <sys/sysctl.h>
-#elif defined(__linux__)
+#ifdef __linux__
 #include <sched.h>
 #endif
 
 namespace kakeya::acceptance {
 namespace {
-
-std::string cpu_name() {
-#ifdef __APPLE__
-  char name[256] = {};
-  std::size_t size = sizeof(name);
-  if (sysctlbyname("machdep.cpu.brand_string", name, &size, nullptr, 0) == 0) return name;
-#else
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind("model name", 0) != 0 && line.rfind("Model", 0) != 0) continue;
-    const std::size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
-  }
-#endif
-  return "unknown";
-}
 
 int usable_cores() {
 #ifdef __linux__
