@@ -14,8 +14,12 @@
 
 namespace kakeya {
 
+class Service;
 class Session;
 class SpeedProbe;
+class TokenConstraint;
+struct ConstraintSpec;
+struct ServiceOptions;
 
 struct ModelInfo {
   std::string id;  // last path component, or "tiny"
@@ -50,10 +54,23 @@ class Engine {
   virtual std::string decode(std::span<const Token> ids, bool skip_special) const = 0;
   // Family chosen by the tokenizer's special tokens; an unknown one is refused by name.
   virtual Result<std::string> render_chat(const ChatRequest& request) const = 0;
+  // The rendered chat as tokens. Only the template's own special tokens become control tokens; the same text
+  // inside a message or a tool is ordinary text. Errors: as encode and render_chat.
+  virtual Result<std::vector<Token>> encode_chat(const ChatRequest& request) const = 0;
+  // What the model's publisher asks for where a request says nothing (generation_config.json).
+  virtual const SamplingDefaults& sampling_defaults() const = 0;
   virtual std::string template_family() const = 0;  // "qwen3", "chatml", "llama3", or "none"
   virtual const std::vector<Token>& stop_ids() const = 0;
 
   virtual Result<std::unique_ptr<Session>> new_session(const SessionOptions& options) const = 0;
+  // Takes all requests of this engine from now on; sessions beside it take turns with it. See
+  // kakeya/service.h. Errors: as new_session, kInvalidArgument (slots, channels).
+  virtual Result<std::unique_ptr<Service>> new_service(const ServiceOptions& options) const = 0;
+  // Errors: kInvalidArgument (schema or grammar, with the place), kUnsupported (a keyword of JSON Schema that
+  // cannot be kept, by name), kNotFound without a tokenizer. See kakeya/constraint.h.
+  virtual Result<std::unique_ptr<TokenConstraint>> new_constraint(const ConstraintSpec& spec) const = 0;
+  // The bytes that a token stands for: part of a UTF-8 character, or the name of a special token.
+  virtual std::string token_bytes(Token id) const = 0;
   // Errors: as new_session. See kakeya/speed.h.
   virtual Result<std::unique_ptr<SpeedProbe>> new_speed_probe(const SessionOptions& options) const = 0;
 };

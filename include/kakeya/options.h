@@ -4,10 +4,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kakeya {
+
+class TokenConstraint;  // kakeya/constraint.h
 
 // Larger blocks are refused: scratch and taps grow with the block, and no published draft goes beyond 16.
 inline constexpr std::size_t kMaxBlockSize = 512;
@@ -18,6 +23,25 @@ struct SamplingOptions {
   float top_p = 1.0f;        // 1 = off
   float min_p = 0.0f;        // 0 = off
   std::uint64_t seed = 0;
+};
+
+// Not set = the publisher says nothing.
+struct SamplingDefaults {
+  std::optional<float> temperature, top_p, min_p, repetition_penalty;
+  std::optional<int> top_k;
+};
+
+// Changes of the target's logits before a token is chosen, row by row, in the order of the fields. The
+// verified rows of a draft see the drafts before them, so the text is the same with and without one.
+struct TokenRules {
+  std::vector<std::pair<Token, float>> logit_bias;  // added
+  float repetition_penalty = 1.0f;  // 1 = off: logits of tokens in prompt and output, > 0 divided by it, else
+                                    // multiplied (CTRL, arXiv 1909.05858)
+  std::size_t repeat_last_n = 0;    // tokens back that repetition_penalty looks; 0 = all
+  float presence_penalty = 0;       // subtracted once for a token that is in the output
+  float frequency_penalty = 0;      // subtracted for each time that it is in the output
+  int min_tokens = 0;               // no stop id before so many tokens
+  std::shared_ptr<TokenConstraint> constraint;  // the state of this generation alone; may be null
 };
 
 // What makes a drafted token stand at temperature > 0. Both leave the target's distribution unchanged.
@@ -62,6 +86,8 @@ const char* to_string(Speculation speculation);  // "auto", "fixed", "off"
 struct GenerateOptions {
   int max_tokens = 256;
   SamplingOptions sampling;
+  TokenRules rules;
+  int logprobs = -1;  // alternatives reported for each token, 0 to 20; -1 = no log-probabilities
   AcceptRule accept_rule = AcceptRule::kTargetSample;
   bool use_draft = true;  // ignored when the engine has no drafter; false is kOff
   Speculation speculation = Speculation::kAuto;

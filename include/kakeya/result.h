@@ -19,6 +19,8 @@ enum class ErrorCode {
   kOutOfMemory,      // an allocation would not fit
   kNumeric,          // NaN or infinity where a number must be
   kCancelled,        // the caller asked to stop
+  kContextOverflow,  // prompt and output do not fit the context
+  kUnavailable,      // busy, full or closing: the same call may work later
 };
 
 // "invalid argument", "not found", ...: stable text for logs and JSON.

@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kakeya {
@@ -38,11 +39,19 @@ struct Generation {
   std::vector<Token> ids;  // stop token included when there is one
   std::string text;        // special tokens left out
   FinishReason finish = FinishReason::kLength;
+  std::vector<TokenLogprob> logprobs;  // one per id when asked for
   std::vector<Cycle> cycles;  // empty without a drafter; plain steps under kAuto are cycles that propose 0
   Speculation speculation = Speculation::kOff;  // in effect
   PolicyReport policy;                          // kAuto only
   std::uint64_t target_forwards = 0;  // passes of the target after the prompt, counted inside the model call
   Timings timings;
+};
+
+// Natural logarithms under the target's own distribution: before rules, temperature and truncation.
+struct TokenLogprob {
+  Token id = 0;
+  float logprob = 0;
+  std::vector<std::pair<Token, float>> top;  // the most probable, falling
 };
 
 // New text as it settles; return false to cancel. `ids` are the tokens of this event.
@@ -123,6 +132,8 @@ class Session {
   virtual Result<LogitResult> logits(std::span<const Token> ids, LogitSelection rows, bool taps) = 0;
   // Windows of ctx tokens, first token of each not scored. ctx 0 = the session's max_tokens.
   virtual Result<PerplexityResult> perplexity(std::span<const Token> ids, std::size_t ctx) = 0;
+  // The mean over positions of the last layer's normed output, [hidden]. Errors: as logits.
+  virtual Result<std::vector<float>> embed(std::span<const Token> ids) = 0;
   virtual MemoryLedger ledger() const = 0;
 };
 

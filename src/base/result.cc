@@ -22,6 +22,10 @@ const char* to_string(ErrorCode code) {
       return "numeric error";
     case ErrorCode::kCancelled:
       return "cancelled";
+    case ErrorCode::kContextOverflow:
+      return "context overflow";
+    case ErrorCode::kUnavailable:
+      return "unavailable";
   }
   return "unknown error";
 }

@@ -1,6 +1,8 @@
 // Opening an engine: files -> immutable state. Running it is session.cc.
 #include <fmt/format.h>
+#include <kakeya/constraint.h>
 #include <kakeya/engine.h>
+#include <kakeya/service.h>
 #include <kakeya/session.h>
 
 #include <algorithm>
@@ -128,6 +130,14 @@ class EngineImpl final : public Engine {
     KAKEYA_ASSIGN(const auto family, text::detect_template(*state_->tokenizer));
     return text::render_chat(family, request);
   }
+  Result<std::vector<Token>> encode_chat(const ChatRequest& request) const override {
+    KAKEYA_ASSIGN(const std::string text, render_chat(request));
+    return encode(text, true);
+  }
+  const SamplingDefaults& sampling_defaults() const override { return state_->sampling_defaults; }
+  std::string token_bytes(Token id) const override {
+    return state_->tokenizer ? state_->tokenizer->decode({&id, 1}, false) : std::string();
+  }
   std::string template_family() const override {
     if (!state_->tokenizer) return "none";
     const auto family = text::detect_template(*state_->tokenizer);
@@ -137,6 +147,12 @@ class EngineImpl final : public Engine {
 
   Result<std::unique_ptr<Session>> new_session(const SessionOptions& options) const override {
     return make_session(state_, options);
+  }
+  Result<std::unique_ptr<Service>> new_service(const ServiceOptions&) const override {
+    return unsupported("service: not built yet");
+  }
+  Result<std::unique_ptr<TokenConstraint>> new_constraint(const ConstraintSpec&) const override {
+    return unsupported("constraint: not built yet");
   }
   Result<std::unique_ptr<SpeedProbe>> new_speed_probe(const SessionOptions& options) const override {
     KAKEYA_ASSIGN(auto probe, SpeedProbeImpl::create(state_, options));

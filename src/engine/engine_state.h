@@ -25,6 +25,7 @@ struct EngineState {
   std::unique_ptr<const model::DFlashDraft> draft;   // null without a drafter
   std::unique_ptr<const text::Tokenizer> tokenizer;  // null when the directory has none: ids only
   std::vector<Token> stop_ids;
+  SamplingDefaults sampling_defaults;
   base::ThreadPool pool;
   kernels::Compute compute;
   decode::PolicyMemory policy_memory;

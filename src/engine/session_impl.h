@@ -22,6 +22,7 @@ class SessionImpl final : public Session {
   Result<ForcedResult> forced_reference(const ForcedRequest& request) override;
   Result<LogitResult> logits(std::span<const Token> ids, LogitSelection rows, bool taps) override;
   Result<PerplexityResult> perplexity(std::span<const Token> ids, std::size_t ctx) override;
+  Result<std::vector<float>> embed(std::span<const Token> ids) override;
   MemoryLedger ledger() const override;
 
  private:

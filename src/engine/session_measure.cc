@@ -139,6 +139,10 @@ Result<PerplexityResult> SessionImpl::perplexity(std::span<const Token> ids, std
   return out;
 }
 
+Result<std::vector<float>> SessionImpl::embed(std::span<const Token>) {
+  return unsupported("embed: not built yet");
+}
+
 MemoryLedger SessionImpl::ledger() const {
   MemoryLedger out;
   out.target = to_ledger(options_.kv, *kv_);

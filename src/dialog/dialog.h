@@ -1,0 +1,95 @@
+// One question and its answer, above tokens and below any wire format: messages in, parts of an answer out
+// (reasoning, content, tool calls). The OpenAI, Ollama and Anthropic routes and the chat command all speak
+// through it. Knows no HTTP and no JSON but that of tools and schemas.
+#pragma once
+#include <kakeya/constraint.h>
+#include <kakeya/engine.h>
+#include <kakeya/service.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace kakeya::dialog {
+
+enum class ToolChoice { kAuto, kNone, kRequired, kNamed };
+
+struct Sampling {  // not set = the model's own default, else greedy
+  std::optional<float> temperature, top_p, min_p, repetition_penalty;
+  std::optional<int> top_k;
+  std::optional<std::uint64_t> seed;  // not set: drawn, and reported
+};
+
+struct DialogRequest {
+  // Messages (roles system, user, assistant, tool; a last assistant message is continued), or a raw prompt.
+  std::variant<ChatRequest, std::vector<Token>> input;
+  ToolChoice tool_choice = ToolChoice::kAuto;  // of the ChatRequest's tools
+  std::string tool_name;                       // kNamed
+  bool parallel_tools = true;
+  std::optional<ConstraintSpec> format;  // response_format, grammar; takes hold after the reasoning
+  Sampling sampling;
+  TokenRules rules;               // constraint is set by ask()
+  int logprobs = -1;              // as GenerateOptions
+  std::optional<int> max_tokens;  // not set, or more than fits: what fits
+  std::vector<std::string> stop_strings;
+  std::vector<Token> stop_ids;
+  bool ignore_stop = false;
+  Speculation speculation = Speculation::kAuto;
+  std::size_t block_size = 0, verify_width = 0;
+  bool parse_output = true;           // false: all text is content (raw completions)
+  bool reasoning_limit_zero = false;  // reasoning_budget 0: as enable_thinking false
+  std::string kv, draft_kv, client;
+  bool reuse_prefix = true;
+  std::optional<int> slot;
+};
+
+// Sent with kFinished.
+struct Summary {
+  Completion completion;
+  bool tool_calls = false;  // at least one whole call was made
+  std::size_t reasoning_tokens = 0;
+  std::uint64_t seed = 0;  // in effect
+};
+
+struct AnswerPart {
+  enum class Kind {
+    kStarted,        // slot, prompt_tokens, cached_tokens
+    kProgress,       // done
+    kReasoning,      // text
+    kContent,        // text
+    kToolCall,       // a call begins: call_index, call_id, tool_name
+    kToolArguments,  // text: a piece of the JSON arguments of call_index
+    kFinished,       // summary; last
+    kFailed,         // error; last
+  };
+  Kind kind = Kind::kStarted;
+  std::string text;
+  std::size_t call_index = 0;
+  std::string call_id, tool_name;
+  int slot = 0;
+  std::size_t prompt_tokens = 0, cached_tokens = 0, done = 0;
+  std::vector<TokenLogprob> logprobs;  // of the tokens that settled this part
+  std::vector<Token> ids;              // the same tokens
+  std::vector<std::uint8_t> drafted;   // of ids: 1 = came from the draft
+  double elapsed_ms = 0;
+  std::optional<Summary> summary;
+  Error error{ErrorCode::kCancelled, ""};
+};
+
+// Pulled by its owner; destroying it cancels the request.
+class Reply {
+ public:
+  virtual ~Reply() = default;
+  virtual std::optional<AnswerPart> next(std::chrono::milliseconds wait) = 0;
+  virtual void cancel() = 0;
+};
+
+// Renders, checks, constrains and submits. Errors: kContextOverflow ("This model's maximum context length is
+// N tokens. However, ..."), kInvalidArgument (tool_name not among the tools, roles, ...), those of
+// Engine::new_constraint and Service::submit.
+Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, DialogRequest request);
+
+}  // namespace kakeya::dialog
