@@ -35,6 +35,13 @@ struct Timings {
 enum class FinishReason { kStop, kLength, kCancelled };
 const char* to_string(FinishReason reason);  // "stop", "length", "cancelled"
 
+// Natural logarithms under the target's own distribution: before rules, temperature and truncation.
+struct TokenLogprob {
+  Token id = 0;
+  float logprob = 0;
+  std::vector<std::pair<Token, float>> top;  // the most probable, falling
+};
+
 struct Generation {
   std::vector<Token> ids;  // stop token included when there is one
   std::string text;        // special tokens left out
@@ -45,13 +52,6 @@ struct Generation {
   PolicyReport policy;                          // kAuto only
   std::uint64_t target_forwards = 0;  // passes of the target after the prompt, counted inside the model call
   Timings timings;
-};
-
-// Natural logarithms under the target's own distribution: before rules, temperature and truncation.
-struct TokenLogprob {
-  Token id = 0;
-  float logprob = 0;
-  std::vector<std::pair<Token, float>> top;  // the most probable, falling
 };
 
 // New text as it settles; return false to cancel. `ids` are the tokens of this event.
