@@ -4,20 +4,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include "serve/json.h"
+
 namespace kakeya::serve::common {
 namespace {
 
 using http::Answer;
 using http::Request;
 using http::Response;
-using json = nlohmann::ordered_json;
-
-Response json_response(const json& body, int status = 200) {
-  Response response;
-  response.status = status;
-  response.body = body.dump(-1, ' ', true, json::error_handler_t::replace);
-  return response;
-}
 
 // The thread that runs the models turns even when idle; a model pass of a long prompt takes its time.
 constexpr double kDeadMs = 600'000;
