@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "dialog/dialog.h"
 #include "serve/metrics.h"
@@ -26,6 +27,14 @@ struct Context {
   std::int64_t started_at = 0;  // unix seconds
   std::atomic<bool> draining = false;
 
+  // Whether a request's model name means the served one: its id, the target's own, either with ":latest".
+  bool serves(std::string name) const {
+    constexpr std::string_view kLatest = ":latest";
+    if (name == model_id || name == engine.target().id) return true;
+    if (name.size() <= kLatest.size() || name.substr(name.size() - kLatest.size()) != kLatest) return false;
+    name.resize(name.size() - kLatest.size());
+    return name == model_id || name == engine.target().id;
+  }
   std::size_t context_tokens() const { return service.options().session.max_tokens; }
 };
 

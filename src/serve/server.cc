@@ -7,6 +7,7 @@
 
 #include "serve/application.h"
 #include "serve/common/routes.h"
+#include "serve/openai/routes.h"
 
 namespace kakeya::serve {
 namespace {
@@ -82,7 +83,12 @@ class ServerImpl : public Server {
 
 }  // namespace
 
-void add_routes(http::Router& router, Context& context) { common::add_routes(router, context); }
+void add_routes(http::Router& router, Context& context) {
+  common::add_routes(router, context);
+  openai::add_chat_routes(router, context);
+  openai::add_completion_routes(router, context);
+  openai::add_embedding_routes(router, context);
+}
 
 Result<std::unique_ptr<Server>> Server::start(const Engine& engine, Service& service, Options options,
                                               AskFunction ask) {
