@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "decode/logprobs.h"
 #include "decode/sampler.h"
 
 namespace kakeya {
@@ -133,6 +134,13 @@ Result<decode::DecodePlan> SessionImpl::plan(const GenerateOptions& options) con
   plan.max_tokens = static_cast<std::size_t>(options.max_tokens);
   plan.sampling = options.sampling;
   plan.rule = options.accept_rule;
+  KAKEYA_TRY(decode::check_rules(options.rules, target_.vocab()));
+  plan.rules = options.rules;
+  if (options.logprobs < -1 || options.logprobs > decode::kMaxLogprobs) {
+    return invalid_argument(
+        fmt::format("logprobs is {}, expected -1 to {}", options.logprobs, decode::kMaxLogprobs));
+  }
+  plan.logprobs = options.logprobs;
   std::vector<Token> stops = options.extra_stop_ids;
   if (!options.ignore_stop) stops.insert(stops.end(), state_->stop_ids.begin(), state_->stop_ids.end());
   plan.stops = decode::StopRules(std::move(stops));
@@ -180,6 +188,7 @@ Status SessionImpl::run(decode::SpeculativeDecoder& decoder, std::span<const Tok
     if (last && stream) piece += stream->finish();
     out.ids.insert(out.ids.end(), ids.begin(), ids.end());
     out.text += piece;
+    out.logprobs.insert(out.logprobs.end(), decoder.logprobs().begin(), decoder.logprobs().end());
     return !sink || sink(piece, ids);
   };
 

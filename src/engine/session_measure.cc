@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "decode/embed.h"
 #include "decode/fidelity.h"
 #include "decode/forced.h"
 #include "engine/session_impl.h"
@@ -139,8 +140,11 @@ Result<PerplexityResult> SessionImpl::perplexity(std::span<const Token> ids, std
   return out;
 }
 
-Result<std::vector<float>> SessionImpl::embed(std::span<const Token>) {
-  return unsupported("embed: not built yet");
+Result<std::vector<float>> SessionImpl::embed(std::span<const Token> ids) {
+  KAKEYA_TRY(check_ids("embed", ids));
+  KAKEYA_TRY(check_length("embed", ids.size(), 0));
+  const std::lock_guard turn(state_->pool_mutex);
+  return decode::embed(target_, *state_->target, state_->compute, ids);
 }
 
 MemoryLedger SessionImpl::ledger() const {
