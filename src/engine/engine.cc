@@ -148,8 +148,8 @@ class EngineImpl final : public Engine {
   Result<std::unique_ptr<Session>> new_session(const SessionOptions& options) const override {
     return make_session(state_, options);
   }
-  Result<std::unique_ptr<Service>> new_service(const ServiceOptions&) const override {
-    return unsupported("service: not built yet");
+  Result<std::unique_ptr<Service>> new_service(const ServiceOptions& options) const override {
+    return make_service(state_, options);
   }
   Result<std::unique_ptr<TokenConstraint>> new_constraint(const ConstraintSpec&) const override {
     return unsupported("constraint: not built yet");

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "engine/request_plan.h"
+#include "model/fingerprint.h"
 
 namespace kakeya::engine {
 namespace {
@@ -76,24 +77,28 @@ Status ServiceImpl::check(ServiceRequest& request) const {
     return channel == own || std::ranges::find(options_.kv_allowed, channel) != options_.kv_allowed.end();
   };
   const auto list = [&](const std::string& own) {
-    return options_.kv_allowed.empty() ? own : fmt::format("{}, {}", own, fmt::join(options_.kv_allowed, ", "));
+    return options_.kv_allowed.empty() ? own
+                                       : fmt::format("{}, {}", own, fmt::join(options_.kv_allowed, ", "));
   };
   if (request.kv.empty()) request.kv = options_.session.kv;
   if (request.draft_kv.empty()) request.draft_kv = options_.session.draft_kv;
   if (!allowed(request.kv, options_.session.kv)) {
-    return invalid_argument(fmt::format("kv: found '{}', expected one of: {}", request.kv, list(options_.session.kv)));
+    return invalid_argument(
+        fmt::format("kv: found '{}', expected one of: {}", request.kv, list(options_.session.kv)));
   }
   if (!allowed(request.draft_kv, options_.session.draft_kv)) {
     return invalid_argument(fmt::format("draft_kv: found '{}', expected one of: {}", request.draft_kv,
                                         list(options_.session.draft_kv)));
   }
   if (request.slot && (*request.slot < 0 || static_cast<std::size_t>(*request.slot) >= options_.slots)) {
-    return invalid_argument(fmt::format("slot: found {}, expected 0 to {}", *request.slot, options_.slots - 1));
+    return invalid_argument(
+        fmt::format("slot: found {}, expected 0 to {}", *request.slot, options_.slots - 1));
   }
   KAKEYA_TRY(check_ids(*state_, "prompt", request.prompt));
   if (request.options.max_tokens >= 1) {
     KAKEYA_TRY(check_length(*state_, "generate", request.prompt.size(),
-                            static_cast<std::size_t>(request.options.max_tokens), options_.session.max_tokens));
+                            static_cast<std::size_t>(request.options.max_tokens),
+                            options_.session.max_tokens));
   }
   return {};
 }
@@ -111,7 +116,8 @@ Result<std::unique_ptr<Answer>> ServiceImpl::submit(ServiceRequest request) {
     const std::size_t free = options_.slots - std::min(options_.slots, published_.running);
     if (queue_.size() >= options_.max_queue + free) {
       ++refused_;
-      return unavailable(fmt::format("service: {} requests are waiting, which is as many as may", queue_.size()));
+      return unavailable(
+          fmt::format("service: {} requests are waiting, which is as many as may", queue_.size()));
     }
     const std::string client = request.client;
     queue_.push(client, Job{std::move(request), answer});
@@ -132,13 +138,19 @@ void ServiceImpl::drop_cancelled() {
                    });
 }
 
-void ServiceImpl::admit() {
+void ServiceImpl::admit(std::unique_lock<std::mutex>& lock) {
   while (auto job = queue_.pop([&](const Job& waiting) { return loop_.has_room(waiting); })) {
+    starting_ = true;
+    lock.unlock();
     loop_.start(std::move(*job));
+    lock.lock();
   }
+  starting_ = false;
 }
 
-bool ServiceImpl::idle() const { return queue_.size() == 0 && loop_.running() == 0 && commands_.empty(); }
+bool ServiceImpl::idle() const {
+  return queue_.size() == 0 && published_.running == 0 && commands_.empty() && !starting_;
+}
 
 void ServiceImpl::publish() {
   published_.waiting = queue_.size();
@@ -152,7 +164,7 @@ void ServiceImpl::run() {
     turned_ns_ = now_ns();
     drop_cancelled();
     lock.unlock();
-    loop_.end_cancelled();
+    loop_.end_cancelled(cancel_all_);
     lock.lock();
     while (!commands_.empty()) {
       auto command = std::move(commands_.front());
@@ -161,7 +173,7 @@ void ServiceImpl::run() {
       command();
       lock.lock();
     }
-    admit();
+    admit(lock);
     publish();
     if (loop_.running() == 0) {
       if (stopping_) return;
@@ -185,7 +197,8 @@ Result<T> ServiceImpl::on_loop(std::function<Result<T>()> work) {
     if (closing_) return unavailable("service: it is closing");
     if (commands_.size() >= options_.max_queue + options_.slots) {
       ++refused_;
-      return unavailable(fmt::format("service: {} calls are waiting, which is as many as may", commands_.size()));
+      return unavailable(
+          fmt::format("service: {} calls are waiting, which is as many as may", commands_.size()));
     }
     commands_.push_back([task] { (*task)(); });
     poked_ = true;
@@ -209,10 +222,20 @@ Result<Slot*> ServiceImpl::idle_slot(int slot) {
   return found;
 }
 
-Result<SequenceIdentity> ServiceImpl::identity(const Slot& slot) {
+SequenceIdentity ServiceImpl::identity(const Slot& slot) {
   SequenceIdentity out;
-  KAKEYA_ASSIGN(out.target_fingerprint, state_->target_fingerprint());
-  KAKEYA_ASSIGN(out.draft_fingerprint, state_->draft_fingerprint());
+  if (target_fingerprint_.empty()) {
+    const ModelInfo& info = state_->target_info;
+    target_fingerprint_ =
+        model::model_fingerprint(state_->target->config(), state_->target->tensors(), info.path);
+    if (state_->draft) {
+      const ModelInfo& draft = *state_->draft_info;
+      draft_fingerprint_ =
+          model::model_fingerprint(state_->draft->config(), state_->draft->tensors(), draft.path);
+    }
+  }
+  out.target_fingerprint = target_fingerprint_;
+  out.draft_fingerprint = draft_fingerprint_;
   out.kv = slot.kv();
   out.draft_kv = state_->draft ? slot.draft_kv() : "";
   out.boundary = options_.session.boundary;
@@ -223,9 +246,10 @@ Result<std::size_t> ServiceImpl::save_slot(int slot, const std::string& path) {
   return on_loop<std::size_t>([&]() -> Result<std::size_t> {
     KAKEYA_ASSIGN(Slot * from, idle_slot(slot));
     if (from->tokens().empty()) return invalid_argument(fmt::format("slot {}: empty, nothing to save", slot));
-    KAKEYA_ASSIGN(const SequenceIdentity who, identity(*from));
+    const SequenceIdentity who = identity(*from);
     Prefix held = from->save();
-    SavedSequence saved{std::move(held.tokens), held.draft_length, std::move(held.rows), std::move(held.draft_rows)};
+    SavedSequence saved{std::move(held.tokens), held.draft_length, std::move(held.rows),
+                        std::move(held.draft_rows)};
     KAKEYA_TRY(write_sequence(path, who, saved));
     return saved.tokens.size();
   });
@@ -237,11 +261,12 @@ Result<std::size_t> ServiceImpl::restore_slot(int slot, const std::string& path)
     const std::lock_guard turn(state_->pool_mutex);
     KAKEYA_TRY(to->take_channels(to->has_caches() ? to->kv() : options_.session.kv,
                                  to->has_caches() ? to->draft_kv() : options_.session.draft_kv));
-    KAKEYA_ASSIGN(const SequenceIdentity who, identity(*to));
-    KAKEYA_ASSIGN(SavedSequence saved, read_sequence(path, who, options_.session.max_tokens,
-                                                     state_->target->config().vocab_size));
-    Prefix prefix{to->kv(), to->draft_kv(), std::move(saved.tokens), saved.draft_length, std::move(saved.rows),
-                  std::move(saved.draft_rows)};
+    const SequenceIdentity who = identity(*to);
+    KAKEYA_ASSIGN(
+        SavedSequence saved,
+        read_sequence(path, who, {options_.session.max_tokens, state_->target->config().vocab_size}));
+    Prefix prefix{to->kv(),           to->draft_kv(),        std::move(saved.tokens),
+                  saved.draft_length, std::move(saved.rows), std::move(saved.draft_rows)};
     if (const Status loaded = to->load(prefix); !loaded.ok()) {
       return Error{loaded.error().code, fmt::format("{}: {}", path, loaded.error().message)};
     }
@@ -269,9 +294,11 @@ void ServiceImpl::drain(std::chrono::milliseconds grace) {
                      event.error = unavailable("service: it is closing");
                      job.answer->push(std::move(event));
                    });
-  if (drained_.wait_for(lock, grace, [this] { return published_.running == 0 && idle(); })) return;
-  lock.unlock();
-  on_loop_cancel_all();
+  if (drained_.wait_for(lock, grace, [this] { return idle(); })) return;
+  cancel_all_ = true;
+  poked_ = true;
+  wake_.notify_all();
+  drained_.wait(lock, [this] { return idle(); });
 }
 
 ServiceStats ServiceImpl::stats() const {
@@ -283,7 +310,8 @@ ServiceStats ServiceImpl::stats() const {
   return out;
 }
 
-Result<std::unique_ptr<Service>> make_service(std::shared_ptr<EngineState> state, const ServiceOptions& options) {
+Result<std::unique_ptr<Service>> make_service(std::shared_ptr<EngineState> state,
+                                              const ServiceOptions& options) {
   return ServiceImpl::create(std::move(state), options);
 }
 

@@ -10,7 +10,6 @@
 #include <thread>
 
 #include "engine/fair_queue.h"
-#include "engine/prefix_store.h"
 #include "engine/service_loop.h"
 #include "engine/session_file.h"
 
@@ -35,22 +34,22 @@ class ServiceImpl final : public Service {
   ServiceImpl(std::shared_ptr<EngineState> state, ServiceOptions options);
 
   void run();
-  bool closing() const { return closing_; }
   void wake();
-  void admit();               // mutex_ held
-  void drop_cancelled();      // mutex_ held
-  void publish();             // mutex_ held
-  bool idle() const;          // mutex_ held
+  void admit(std::unique_lock<std::mutex>& lock);
+  void drop_cancelled();  // mutex_ held
+  void publish();         // mutex_ held
+  bool idle() const;      // mutex_ held
   // Runs `work` on the loop's thread between two passes and waits for it.
   template <class T>
   Result<T> on_loop(std::function<Result<T>()> work);
   Result<Slot*> idle_slot(int slot);
-  Result<SequenceIdentity> identity(const Slot& slot);
+  SequenceIdentity identity(const Slot& slot);
   Status check(ServiceRequest& request) const;
 
   std::shared_ptr<EngineState> state_;
   ServiceOptions options_;
   ServiceLoop loop_;
+  std::string target_fingerprint_, draft_fingerprint_;  // made when first needed, on the loop's thread
 
   mutable std::mutex mutex_;
   std::condition_variable wake_, drained_;
@@ -60,6 +59,8 @@ class ServiceImpl final : public Service {
   std::atomic<std::int64_t> turned_ns_{0};  // steady clock, when the loop last turned
   std::atomic<std::uint64_t> refused_{0};
   bool poked_ = false, stopping_ = false;
+  bool starting_ = false;  // a job is between the queue and its slot
+  std::atomic<bool> cancel_all_{false};
   std::atomic<bool> closing_{false};
   std::thread thread_;
 };

@@ -26,7 +26,8 @@ ServiceLoop::ServiceLoop(EngineState& state, const ServiceOptions& options)
 }
 
 std::size_t ServiceLoop::running() const {
-  return static_cast<std::size_t>(std::ranges::count_if(slots_, [](const auto& slot) { return slot->busy(); }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(slots_, [](const auto& slot) { return slot->busy(); }));
 }
 
 bool ServiceLoop::has_room(const Job& job) const {
@@ -83,7 +84,7 @@ Slot* ServiceLoop::choose_slot(const Job& job, std::size_t& kept) {
   // In place when most of what is cached there goes on to be used.
   const bool in_place = source.slot != nullptr && !source.slot->busy() && source.common > 0 &&
                         (slot == nullptr || slot == source.slot) &&
-                        (2 * source.common >= source.slot->tokens().size() || slots_.size() == 1 || slot != nullptr);
+                        2 * source.common >= source.slot->tokens().size();
   if (in_place) {
     slot = slots_[static_cast<std::size_t>(source.slot->id())].get();
     kept = slot->reusable(request, source.common, source.observed);
@@ -136,10 +137,10 @@ void ServiceLoop::fail(Slot& slot, Error error) {
   slot.fail(std::move(error));
 }
 
-void ServiceLoop::end_cancelled() {
+void ServiceLoop::end_cancelled(bool all) {
   const std::lock_guard turn(state_.pool_mutex);
   for (const auto& slot : slots_) {
-    if (slot->busy() && slot->job().answer->cancelled()) finish(*slot, FinishReason::kCancelled);
+    if (slot->busy() && (all || slot->job().answer->cancelled())) finish(*slot, FinishReason::kCancelled);
   }
 }
 
@@ -175,7 +176,8 @@ void ServiceLoop::gather(std::vector<Entry>& entries) {
   for (Slot* slot : prompts) {
     if (room == 0 || entries.size() == model::kMaxSequences) break;
     add(*slot, room, entries);
-    if (!entries.empty() && entries.back().slot == slot) room -= std::min(room, entries.back().request.tokens.size());
+    if (!entries.empty() && entries.back().slot == slot)
+      room -= std::min(room, entries.back().request.tokens.size());
   }
 }
 
@@ -247,7 +249,8 @@ void ServiceLoop::step() {
     for (Entry& entry : entries) {
       decode::PassTime time{ms, shared};
       // A prompt pays for its rows; a cycle lasts as long as its pass.
-      if (entry.prompt) time.ms *= static_cast<double>(entry.request.tokens.size()) / static_cast<double>(rows);
+      if (entry.prompt)
+        time.ms *= static_cast<double>(entry.request.tokens.size()) / static_cast<double>(rows);
       absorb(entry, time);
     }
   }

@@ -1,4 +1,5 @@
-// Slots and passes: which requests run where, and which rows share the target's next pass. Used by one thread.
+// Slots and passes: which requests run where, and which rows share the target's next pass. Used by one
+// thread.
 #pragma once
 #include <kakeya/service.h>
 
@@ -17,8 +18,8 @@ class ServiceLoop {
   bool has_room(const Job& job) const;
   // Picks a slot, reuses what it can, starts the job. A job that cannot start fails through its answer.
   void start(Job job);
-  // Ends the requests whose owner went away.
-  void end_cancelled();
+  // Ends the requests whose owner went away, or all.
+  void end_cancelled(bool all);
   // One pass of the target over rows of running requests.
   void step();
 

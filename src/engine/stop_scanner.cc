@@ -2,6 +2,7 @@
 #include "engine/stop_scanner.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace kakeya::engine {
 namespace {
