@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 
 namespace kakeya::dialog {
 namespace {
@@ -178,6 +179,40 @@ TEST(OutputParser, NeverGivesOutThePiecesOfATag) {
   for (std::size_t i = 1; i < begin.size(); ++i) EXPECT_EQ(given_out(kThinking, begin.substr(0, i)), "");
   EXPECT_EQ(given_out(kTools, "a <tool_x"), "a <tool_x");
   EXPECT_EQ(given_out(kPlain, "a <tool_"), "a <tool_");
+}
+
+TEST(OutputParser, RandomTextMeansTheSameHoweverItIsCut) {
+  const std::vector<std::string> pieces = {"<think>",
+                                           "</think>",
+                                           "<tool_call>",
+                                           "</tool_call>",
+                                           "\n",
+                                           " ",
+                                           "<",
+                                           "</",
+                                           "\"",
+                                           "\\",
+                                           "x",
+                                           "{\"name\":\"f\"}",
+                                           "<tool",
+                                           ">",
+                                           "{",
+                                           "}",
+                                           "\"</tool_call>\"",
+                                           "{\"name\":\"g\",\"arguments\":{\"a\":\"</tool_call>\"}}"};
+  std::mt19937 random(7);
+  for (int round = 0; round < 20000; ++round) {
+    std::string text;
+    for (std::size_t count = 1 + random() % 12; count > 0; --count) text += pieces[random() % pieces.size()];
+    const OutputFormat format = {static_cast<Reasoning>(random() % 3), random() % 4 != 0};
+    std::vector<std::string_view> cuts;
+    for (std::string_view rest = text; !rest.empty();) {
+      const std::size_t size = std::min<std::size_t>(1 + random() % 4, rest.size());
+      cuts.push_back(rest.substr(0, size));
+      rest.remove_prefix(size);
+    }
+    ASSERT_EQ(parse(format, cuts), parse(format, {text})) << text;
+  }
 }
 
 TEST(OutputParser, SaysWhereTheReasoningEnds) {
