@@ -35,7 +35,10 @@ struct Context {
     name.resize(name.size() - kLatest.size());
     return name == model_id || name == engine.target().id;
   }
-  std::size_t context_tokens() const { return service.options().session.max_tokens; }
+  std::size_t context_tokens() const {
+    const std::size_t slot = service.options().session.max_tokens;
+    return slot > 0 ? slot : engine.target().max_position_embeddings;
+  }
 };
 
 }  // namespace kakeya::serve

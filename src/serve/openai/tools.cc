@@ -30,14 +30,16 @@ const Json& body_of(const Json& tool, const char* inner) {
 
 Json no_parameters() { return {{"type", "object"}, {"properties", Json::object()}}; }
 
+// `source` as it came, "strict" too, but for parameters that are missing or say nothing.
 Json function_tool(const Json& source) {
-  Json function = Json::object();
-  function["name"] = text_field(source, "name");
-  if (const Json* description = field(source, "description")) function["description"] = *description;
+  Json function = source;
+  function.erase("type");
   const Json* parameters = field(source, "parameters");
   if (parameters == nullptr) parameters = field(source, "input_schema");
   const bool usable = parameters != nullptr && parameters->is_object() && !parameters->empty();
-  function["parameters"] = usable ? *parameters : no_parameters();
+  const Json kept = usable ? *parameters : no_parameters();
+  function.erase("input_schema");
+  function["parameters"] = kept;
   return {{"type", "function"}, {"function", function}};
 }
 
