@@ -132,12 +132,14 @@ TEST_F(HostileHub, RefusedListingsSayWhatToDo) {
 TEST_F(HostileHub, TokenGoesToTheHubAndNotToWhereItRedirects) {
   FakeHub store;
   store.files = hub_.files;
+  store.trouble.cut_after = {100'000};
   access_.token = "secret-token";
   hub_.trouble.redirect = "http://localhost:" + std::to_string(store.port());
   EXPECT_EQ(pulled(), weights(300'000));
   for (const auto& request : hub_.seen()) EXPECT_EQ(request.authorization, "Bearer secret-token");
-  ASSERT_EQ(store.seen().size(), 1u);
-  EXPECT_EQ(store.seen().front().authorization, "");
+  ASSERT_EQ(store.seen().size(), 2u);
+  EXPECT_EQ(store.seen().back().range, "bytes=100000-");
+  for (const auto& request : store.seen()) EXPECT_EQ(request.authorization, "");
 }
 
 TEST_F(HostileHub, TokenIsNotSentOverPlainHttp) {

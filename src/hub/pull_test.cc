@@ -203,6 +203,24 @@ TEST_F(PullTest, BeginningsAreListedAndRemoved) {
   EXPECT_FALSE(fs::exists(dir_ / "store/models/org"));
 }
 
+TEST_F(PullTest, DamagedManifestIsNamedByListAndReplacedByPullOrRemoved) {
+  ASSERT_TRUE(run().ok());
+  const std::string path = store().manifest_path(request_.id);
+  const std::string whole = read(path);
+  for (const std::string& text : {std::string(), whole.substr(0, whole.size() / 2), std::string("[]"),
+                                  std::string("{\"format\": \"kakeya-model-v1\"}")}) {
+    write(path, text);
+    EXPECT_THAT(store().list().error().message, HasSubstr(path));
+    const int before = hub_.file_requests();
+    EXPECT_TRUE(run().ok());
+    EXPECT_EQ(hub_.file_requests(), before);
+    EXPECT_TRUE(store().list().ok());
+  }
+  write(path, "{");
+  EXPECT_TRUE(store().remove(request_.id).ok());
+  EXPECT_FALSE(fs::exists(model_dir()));
+}
+
 TEST_F(PullTest, RemovingDoesNotFollowALinkOutOfTheStore) {
   write(dir_ / "precious/manifest.json", "x");
   fs::create_directories(dir_ / "store/models/org");

@@ -147,7 +147,13 @@ Status Store::remove(const ModelId& id) const {
     return not_found(fmt::format("rm {}: no such model in {}", id.text(), root_));
   }
   KAKEYA_ASSIGN(const LockFile lock, LockFile::take(lock_path(id)));
-  const auto manifest = find_any(id);
+  auto manifest = find(id);
+  if (!manifest.ok() && manifest.error().code == ErrorCode::kCorruptData) {
+    manifest = Manifest{};  // a damaged one is removed as well
+    manifest->id = id;
+  } else if (!manifest.ok()) {
+    manifest = find_any(id);
+  }
   if (manifest.ok()) {
     // The manifest first: without it the model is gone, whatever happens to the rest.
     if (!fs::remove(manifest_path(manifest->id), error)) {

@@ -137,8 +137,8 @@ class Models(unittest.TestCase):
         self.refused(2, ["not removed"], "rm", "/etc/passwd", "--yes")
         self.refused(2, ["not removed"], "rm", "tiny", "--yes")
         self.refused(1, ["kakeya-llm pull Qwen/Qwen3-8B"], "generate", "--target", "qwen3-8b", "--prompt", "x")
-        self.refused(1, ["kakeya-llm pull z-lab/Qwen3-8B-DFlash-b16"], "generate", "--target", "qwen3-8b", "--draft",
-                     "z-lab/Qwen3-8B-DFlash-b16", "--prompt", "x")
+        self.refused(1, ["kakeya-llm pull z-lab/Qwen3-8B-DFlash-b16"], "generate", "--draft", "qwen3-8b-dflash",
+                     "--prompt", "x")
         self.refused(2, ["no published draft"], "generate", "--target", TARGET, "--draft", "auto", "--prompt", "x")
 
     def test_known_draft_of_the_embedded_target(self):
