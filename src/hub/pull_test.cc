@@ -91,11 +91,13 @@ TEST_F(PullTest, CutBetweenItsLastTwoStepsIsFinishedWithoutTheNetwork) {
   const auto first = run();
   ASSERT_TRUE(first.ok());
   fs::remove(store().manifest_path(request_.id));
+  write(store().manifest_path(request_.id) + ".tmp.123", "{");
   const int before = hub_.file_requests();
   const auto again = run();
   ASSERT_TRUE(again.ok()) << again.error().message;
   EXPECT_EQ(hub_.file_requests(), before);
   EXPECT_EQ(again->path, first->path);
+  EXPECT_FALSE(fs::exists(store().manifest_path(request_.id) + ".tmp.123"));
   EXPECT_EQ(read(fs::path(again->path) / "model.safetensors"), weights(300'000));
 }
 

@@ -188,6 +188,14 @@ Status Store::collect_garbage(const ModelId& id, const std::string& keep_partial
     if (!used) fs::remove_all(fs::path(place) / name, error);
     if (error) return io_error(fmt::format("remove {}/{}: {}", place, name, error.message()));
   }
+  // Of pulls that were killed while they wrote a manifest.
+  for (fs::directory_iterator it(place, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    std::error_code ignored;
+    if (name.rfind("manifest.", 0) == 0 && name.find(".json.tmp.") != std::string::npos) {
+      fs::remove(it->path(), ignored);
+    }
+  }
   for (const Partial& partial : partials_of(id)) {
     if (partial.planned.id != id || partial.snapshot == keep_partial) continue;
     const std::string path = partial_directory(id, partial.snapshot);
