@@ -76,7 +76,8 @@ Result<ResolvedModel> resolve_model(const std::string& name, const Store& store)
   if (manifest.ok()) return ResolvedModel{store.model_path(*manifest), manifest->id};
   if (manifest.error().code != ErrorCode::kNotFound) return manifest.error();
   return not_found(
-      fmt::format("model {}: {} does not exist here and is not pulled; kakeya-llm pull {} gets it", name,
+      fmt::format("model {}: found neither a path nor a pulled model of that name; kakeya-llm pull {} "
+                  "gets it",
                   name, id->text()));
 }
 

@@ -152,7 +152,11 @@ Result<PullResult> Pull::into_store() {
   KAKEYA_TRY(make_directory(place));
   KAKEYA_ASSIGN(const LockFile lock, LockFile::take(store_.lock_path(planned.id)));
   const auto found = store_.find(planned.id);
-  const Manifest* old = found.ok() ? &*found : nullptr;  // a damaged manifest is replaced
+  const Manifest* old = found.ok() ? &*found : nullptr;
+  if (!found.ok() &&
+      found.error().code == ErrorCode::kCorruptData) {  // names no model: as if it were not there
+    KAKEYA_TRY(remove_tree(store_.manifest_path(planned.id)));
+  }
   if (old != nullptr && !is_whole(*old, store_.files_directory(*old))) old = nullptr;
   if (old != nullptr && !request_.force && same_files(*old, planned)) {
     KAKEYA_TRY(store_.collect_garbage(planned.id, ""));

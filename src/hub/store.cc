@@ -147,7 +147,13 @@ Status Store::remove(const ModelId& id) const {
     return not_found(fmt::format("rm {}: no such model in {}", id.text(), root_));
   }
   KAKEYA_ASSIGN(const LockFile lock, LockFile::take(lock_path(id)));
-  const auto manifest = find_any(id);
+  auto manifest = find(id);
+  if (!manifest.ok() && manifest.error().code == ErrorCode::kCorruptData) {
+    manifest = Manifest{};  // a damaged one is removed as well
+    manifest->id = id;
+  } else if (!manifest.ok()) {
+    manifest = find_any(id);
+  }
   if (manifest.ok()) {
     // The manifest first: without it the model is gone, whatever happens to the rest.
     if (!fs::remove(manifest_path(manifest->id), error)) {
@@ -181,6 +187,14 @@ Status Store::collect_garbage(const ModelId& id, const std::string& keep_partial
                                                       [&](const Manifest& m) { return m.snapshot == name; });
     if (!used) fs::remove_all(fs::path(place) / name, error);
     if (error) return io_error(fmt::format("remove {}/{}: {}", place, name, error.message()));
+  }
+  // Of pulls that were killed while they wrote a manifest.
+  for (fs::directory_iterator it(place, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    std::error_code ignored;
+    if (name.rfind("manifest.", 0) == 0 && name.find(".json.tmp.") != std::string::npos) {
+      fs::remove(it->path(), ignored);
+    }
   }
   for (const Partial& partial : partials_of(id)) {
     if (partial.planned.id != id || partial.snapshot == keep_partial) continue;
