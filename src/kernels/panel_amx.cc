@@ -1,5 +1,6 @@
-// Products of panels with AMX tiles, 16 rows at a time. A block of 32 inputs is one tile product (Q6_K: two);
-// its integer sums go through memory to the vector registers that hold the 16 x 16 sums in float.
+// Products of panels with AMX tiles, 16 rows at a time. A block of 32 inputs is one tile product (Q6_K: two),
+// or half of one with eight rows; its integer sums go through memory to the vector registers that hold the 16
+// x 16 sums in float.
 #include "kernels/panel_ops.h"
 
 #if defined(__x86_64__)
@@ -27,10 +28,12 @@ namespace {
 // After the tiles.
 #include "kernels/panel_amx_walk-inl.h"
 
-// Below this number of rows the vector kernels are faster.
-constexpr std::size_t kFewestRows = 7;
-// Panels whose sums stay near while a slice of each is worked on.
-constexpr std::size_t kPanels = 16;
+// Below this number of rows the vector kernels are faster. Q6_K has twice the sums.
+constexpr std::size_t fewest_rows(WeightType type) { return type == WeightType::kQ6K ? 7 : 5; }
+// Panels whose sums stay near while a phase of each is worked on.
+constexpr std::size_t kPanels = 32;
+// With several groups of rows: blocks of a panel that are unpacked once for all of them.
+constexpr std::size_t kSlice = 16;
 // Codes of a run of rows, which stay in the second-level cache while panels go by, and the most rows of a
 // run.
 constexpr std::size_t kRunCodes = std::size_t{1} << 20;
@@ -41,9 +44,8 @@ struct Scratch {
   alignas(64) BlockCodes codes[kSlice];
   BlockScales scales[kSlice];
   // Of a phase.
-  alignas(64) Sums sums[kMostPhaseSums];
-  // Of a slice of paired rows.
-  alignas(64) std::int8_t paired[kSlice * 2 * kPairRows * kActivationBlock];
+  alignas(64) Sums sums[kPhase * 2 * Int8Rows::kGroup];
+  alignas(64) std::int8_t paired[kPhase * 2 * kPairRows * kActivationBlock];
   alignas(64) float acc[kRunRows][kPanelOutputs];  // between slices
 };
 
@@ -56,9 +58,8 @@ KAKEYA_INLINE void store_rows(const __m512 (&acc)[R], std::size_t output, std::s
   }
 }
 
-// A phase: blocks [first, first + count) of the rows x, products first, then their sums to acc. `codes` and
-// `scales` find block first + i, `rows` its activations; `before` runs ahead of each product, `between` ahead
-// of each block's sums. Lanes of rows beyond x.rows hold what is there.
+// A phase: blocks [first, first + count) of the rows x, products first, then their sums to acc. `find` says
+// where codes, scales and activations of block first + i are. Lanes of rows beyond x.rows hold what is there.
 template <WeightType kType, Fit kFit, std::size_t R, class Find>
 KAKEYA_INLINE void add_phase(const Int8Rows& x, std::size_t first, std::size_t count, Find find, Sums* sums,
                              __m512 (&acc)[R]) {
@@ -73,45 +74,42 @@ KAKEYA_INLINE void add_phase(const Int8Rows& x, std::size_t first, std::size_t c
   }
 }
 
-// Panels [first, end) for the only group of rows: weights are unpacked on the way. Slice by slice, so that
+// Panels [first, end) for the only group of rows: weights are unpacked on the way. Phase by phase, so that
 // the activations at work stay in the first-level cache; its misses are left to the weights.
 template <WeightType kType, Fit kFit, std::size_t R>
 void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first, std::size_t end,
                 Rows<float> y, std::size_t last, Scratch& scratch) {
-  constexpr std::size_t kCount = kPhase<kFit>;
   const std::size_t blocks = x.cols / kActivationBlock;
-  Unpacker<kType, kCount> unpacker(tiles, first, end, blocks);
+  Unpacker<kType> unpacker(tiles, first, end, blocks);
   std::size_t done = 0;  // blocks of phases before the one at hand
   struct Find {
-    Unpacker<kType, kCount>& unpacker;
+    Unpacker<kType>& unpacker;
     const std::int8_t* x;
     std::size_t x_bytes, done;
-    KAKEYA_INLINE void before_product() {}
-    KAKEYA_INLINE void before_sums() { unpacker.next(); }
+    KAKEYA_INLINE void before_product() { unpacker.ask(kProductBlocks<kType, kFit>); }
+    KAKEYA_INLINE void before_sums() {
+      unpacker.ask(1);
+      unpacker.next();
+    }
     KAKEYA_INLINE const std::int8_t* rows(std::size_t i) const { return x + i * x_bytes; }
     KAKEYA_INLINE const std::uint8_t* codes(std::size_t i) const { return unpacker.codes(done + i); }
     KAKEYA_INLINE const BlockScales& scales(std::size_t i) const { return unpacker.scales(done + i); }
   };
-  for (std::size_t b = 0; b < blocks; b += kSlice) {
-    const std::size_t b_end = std::min(blocks, b + kSlice);
+  for (std::size_t b = 0; b < blocks; b += kPhase) {
+    const std::size_t count = std::min(kPhase, blocks - b);
     const std::int8_t* rows = x.codes + b * x.rows * kActivationBlock;
     std::size_t x_bytes = x.rows * kActivationBlock;
     if constexpr (kFit == Fit::kPaired) {
-      pair_rows<kType>(x, b, b_end, scratch.paired);
+      pair_rows<kType>(x, b, count, scratch.paired);
       rows = scratch.paired;
       x_bytes = kPairedBytes<kType> / kProductBlocks<kType, kFit>;
     }
-    for (std::size_t panel = first; panel < end; ++panel) {
+    for (std::size_t panel = first; panel < end; ++panel, done += count) {
       auto* sums = scratch.acc + (panel - first) * Int8Rows::kGroup;
       __m512 acc[R];
       KAKEYA_UNROLL
       for (std::size_t r = 0; r < R; ++r) acc[r] = b == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums[r]);
-      for (std::size_t i = b; i < b_end; i += kCount) {
-        const std::size_t count = std::min(kCount, b_end - i);
-        const Find find = {unpacker, rows + (i - b) * x_bytes, x_bytes, done};
-        add_phase<kType, kFit, R>(x, i, count, find, scratch.sums, acc);
-        done += count;
-      }
+      add_phase<kType, kFit, R>(x, b, count, Find{unpacker, rows, x_bytes, done}, scratch.sums, acc);
       KAKEYA_UNROLL
       for (std::size_t r = 0; r < R; ++r) _mm512_store_ps(sums[r], acc[r]);
     }
@@ -133,7 +131,6 @@ struct Slice {
 template <WeightType kType, Fit kFit, std::size_t R>
 void add_slice(const Int8Rows& x, const Slice& slice, Rows<float> y, std::size_t last, Lines& lines,
                Scratch& scratch) {
-  constexpr std::size_t kCount = kPhase<kFit>;
   struct Find {
     Lines& lines;
     const std::int8_t* x;
@@ -153,10 +150,10 @@ void add_slice(const Int8Rows& x, const Slice& slice, Rows<float> y, std::size_t
     acc[r] = slice.first == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums[r]);
   }
   const std::size_t x_bytes = x.rows * kActivationBlock;
-  for (std::size_t i = slice.first; i < slice.last; i += kCount) {
+  for (std::size_t i = slice.first; i < slice.last; i += kPhase) {
     const std::size_t at = i - slice.first;
     const Find find = {lines, x.codes + i * x_bytes, x_bytes, scratch.codes + at, scratch.scales + at};
-    add_phase<kType, kFit, R>(x, i, std::min(kCount, slice.last - i), find, scratch.sums, acc);
+    add_phase<kType, kFit, R>(x, i, std::min(kPhase, slice.last - i), find, scratch.sums, acc);
   }
   if (slice.last * kActivationBlock == x.cols) return store_rows(acc, slice.panel * kPanelOutputs, last, y);
   KAKEYA_UNROLL
@@ -182,7 +179,7 @@ struct Matmul {
   void operator()() const {
     const std::size_t groups = x.groups();
     const std::size_t last_rows = x.rows - (groups - 1) * Int8Rows::kGroup;
-    constexpr std::size_t kInputs = kActivationBlock / kParts<kType>;
+    constexpr std::size_t kInputs = kActivationBlock / kParts<kType>;  // of a unit
     const Tiles<kType> tiles(w);
     Scratch scratch;
     const std::size_t begin = first / kPanelOutputs, end = (last + kPanelOutputs - 1) / kPanelOutputs;
@@ -250,7 +247,7 @@ struct Matmul {
 
 void panel_matmul_amx(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                       std::size_t last) {
-  if (x.rows < kFewestRows) return panel_matmul_vnni(w, x, y, first, last);
+  if (x.rows < fewest_rows(w.type)) return panel_matmul_vnni(w, x, y, first, last);
   for_type(w.type, Matmul{w, x, y, first, last});
 }
 

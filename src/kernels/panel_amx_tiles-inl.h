@@ -15,12 +15,10 @@ enum class Fit {
 };
 
 // Blocks whose products are all made before their sums are read. For some hundred cycles after a tile
-// instruction a core has one port for products of full vectors and not two, so tiles and vectors take turns.
-// As much as stays in the first-level cache, of which another thread may have half.
-template <Fit kFit>
-constexpr std::size_t kPhase = kFit == Fit::kPaired ? 16 : 8;
-// Rows of sums of a phase, at most.
-constexpr std::size_t kMostPhaseSums = kPhase<Fit::kGroup> * 2 * Int8Rows::kGroup;
+// instruction a core has one port for products of full vectors and not two, so tiles and vectors take turns:
+// few blocks, and too much of the time is spent between the two; many, and sums do not stay in the
+// first-level cache.
+constexpr std::size_t kPhase = 8;
 
 template <WeightType kType>
 constexpr std::size_t kParts = kType == WeightType::kQ6K ? 2 : 1;
@@ -179,15 +177,16 @@ KAKEYA_INLINE void add_block(const Sums* sums, const BlockScales& scales, const 
   }
 }
 
-// Activations of blocks [first, last) for paired products, one after another.
+// Activations of `count` blocks from `first` on for paired products, one after another.
 template <WeightType kType>
-void pair_rows(const Int8Rows& x, std::size_t first, std::size_t last, std::int8_t* to) {
+void pair_rows(const Int8Rows& x, std::size_t first, std::size_t count, std::int8_t* to) {
   constexpr std::size_t kInputs = kActivationBlock / kParts<kType>;
-  std::memset(to, 0, (last - first) / kProductBlocks<kType, Fit::kPaired> * kPairedBytes<kType>);
-  for (std::size_t unit = 0; unit < (last - first) * kParts<kType>; ++unit) {
-    const std::int8_t* from =
-        x.codes + (first + unit / kParts<kType>)*x.rows * kActivationBlock + unit % kParts<kType> * kInputs;
-    std::int8_t* out = to + unit / 2 * kPairedBytes<kType> + unit % 2 * (kPairRows * 2 + 1) * kInputs;
+  std::memset(to, 0, count / kProductBlocks<kType, Fit::kPaired> * kPairedBytes<kType>);
+  for (std::size_t unit = 0; unit < count * kParts<kType>; ++unit) {
+    const std::size_t block = first + unit / kParts<kType>, part = unit % kParts<kType>;
+    const std::int8_t* from = x.codes + block * x.rows * kActivationBlock + part * kInputs;
+    std::int8_t* out = to + unit / 2 * kPairedBytes<kType>;
+    if (unit % 2 == 1) out += kPairRows * 2 * kInputs + kInputs;
     for (std::size_t r = 0; r < x.rows; ++r) {
       std::memcpy(out + r * 2 * kInputs, from + r * kActivationBlock, kInputs);
     }
