@@ -186,6 +186,7 @@ struct Matmul {
     const bool even = x.cols / kActivationBlock % kProductBlocks<kType, Fit::kPaired> == 0;
     if (groups == 1 && x.rows <= kPairRows && even) {
       const TileRegisters registers(2 * kPairRows, 2 * kPairRows, 2 * kInputs);
+      std::memset(scratch.paired, 0, sizeof scratch.paired);
       for (std::size_t panel = begin; panel < end; panel += kPanels) {
         const std::size_t panel_end = std::min(end, panel + kPanels);
         add_panels<kType, Fit::kPaired, kPairRows>(tiles, x, panel, panel_end, y, last, scratch);

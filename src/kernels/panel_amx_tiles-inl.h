@@ -177,18 +177,30 @@ KAKEYA_INLINE void add_block(const Sums* sums, const BlockScales& scales, const 
   }
 }
 
-// Activations of `count` blocks from `first` on for paired products, one after another.
+KAKEYA_INLINE __m256i load_row(const std::int8_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+// Activations of `count` blocks from `first` on for paired products, one after another; what lies in the
+// place of rows that x does not have stays.
 template <WeightType kType>
-void pair_rows(const Int8Rows& x, std::size_t first, std::size_t count, std::int8_t* to) {
-  constexpr std::size_t kInputs = kActivationBlock / kParts<kType>;
-  std::memset(to, 0, count / kProductBlocks<kType, Fit::kPaired> * kPairedBytes<kType>);
-  for (std::size_t unit = 0; unit < count * kParts<kType>; ++unit) {
-    const std::size_t block = first + unit / kParts<kType>, part = unit % kParts<kType>;
-    const std::int8_t* from = x.codes + block * x.rows * kActivationBlock + part * kInputs;
-    std::int8_t* out = to + unit / 2 * kPairedBytes<kType>;
-    if (unit % 2 == 1) out += kPairRows * 2 * kInputs + kInputs;
+KAKEYA_INLINE void pair_rows(const Int8Rows& x, std::size_t first, std::size_t count, std::int8_t* to) {
+  const std::size_t block_bytes = x.rows * kActivationBlock;
+  const std::int8_t* from = x.codes + first * block_bytes;
+  constexpr std::size_t kStep = kProductBlocks<kType, Fit::kPaired>,
+                        kRow = kPairedBytes<kType> / (2 * kPairRows);
+  for (std::size_t i = 0; i < count; i += kStep, from += kStep * block_bytes, to += kPairedBytes<kType>) {
     for (std::size_t r = 0; r < x.rows; ++r) {
-      std::memcpy(out + r * 2 * kInputs, from + r * kActivationBlock, kInputs);
+      const __m256i own = load_row(from + r * kActivationBlock);
+      std::int8_t *of_first = to + r * kRow, *of_second = to + (kPairRows + r) * kRow;
+      if constexpr (kStep == 2) {
+        const __m256i next = load_row(from + block_bytes + r * kActivationBlock);
+        _mm512_store_si512(of_first, _mm512_inserti64x4(_mm512_setzero_si512(), own, 0));
+        _mm512_store_si512(of_second, _mm512_inserti64x4(_mm512_setzero_si512(), next, 1));
+      } else {
+        const __m256i zero = _mm256_setzero_si256();
+        _mm256_store_si256(reinterpret_cast<__m256i*>(of_first), _mm256_blend_epi32(zero, own, 0x0f));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(of_second), _mm256_blend_epi32(zero, own, 0xf0));
+      }
     }
   }
 }
