@@ -95,6 +95,10 @@ ExprId JsonRules::comma() { return g_.seq({g_.literal(","), blank()}); }
 ExprId JsonRules::colon() { return g_.seq({g_.literal(":"), blank()}); }
 
 ExprId JsonRules::wrapped(std::string_view open, ExprId body, std::string_view close) {
+  return g_.seq({g_.literal(open), blank(), body, blank(), g_.literal(close)});
+}
+
+ExprId JsonRules::wrapped_or_empty(std::string_view open, ExprId body, std::string_view close) {
   // The blank after the body belongs to it: with nothing inside there is one blank, not two.
   return g_.seq({g_.literal(open), blank(), g_.optional(g_.seq({body, blank()})), g_.literal(close)});
 }
@@ -108,7 +112,7 @@ ExprId JsonRules::any_object(int depth) {
       const auto member = [&] { return g_.seq({string(), colon(), any_value(depth - 1)}); };
       body = g_.seq({member(), g_.repeat(g_.seq({comma(), member()}), 0, kUnbounded)});
     }
-    g_.define(*slot, wrapped("{", body, "}"));
+    g_.define(*slot, wrapped_or_empty("{", body, "}"));
   }
   return g_.call(*slot);
 }
@@ -122,7 +126,7 @@ ExprId JsonRules::any_array(int depth) {
       const ExprId more = g_.repeat(g_.seq({comma(), any_value(depth - 1)}), 0, kUnbounded);
       body = g_.seq({any_value(depth - 1), more});
     }
-    g_.define(*slot, wrapped("[", body, "]"));
+    g_.define(*slot, wrapped_or_empty("[", body, "]"));
   }
   return g_.call(*slot);
 }

@@ -32,8 +32,10 @@ class JsonRules {
   ExprId any_value(int depth);
   ExprId any_object(int depth);
   ExprId any_array(int depth);
-  // "{" members "}" and "[" items "]" with blanks inside; `body` may be empty.
+  // "{" members "}" and "[" items "]" with blanks inside.
   ExprId wrapped(std::string_view open, ExprId body, std::string_view close);
+  // The same, or nothing inside.
+  ExprId wrapped_or_empty(std::string_view open, ExprId body, std::string_view close);
   ExprId comma();  // with the blank after it
   ExprId colon();
 

@@ -132,8 +132,9 @@ ExprId SchemaBuilder::value(const Json& value) {
     }
     parts.push_back(this->value(item));
   }
-  const ExprId body = parts.empty() ? g_.alt({}) : g_.seq(std::move(parts));
-  return value.is_object() ? json_.wrapped("{", body, "}") : json_.wrapped("[", body, "]");
+  const std::string_view open = value.is_object() ? "{" : "[", close = value.is_object() ? "}" : "]";
+  if (parts.empty()) return json_.wrapped_or_empty(open, g_.alt({}), close);
+  return json_.wrapped(open, g_.seq(std::move(parts)), close);
 }
 
 Result<ExprId> SchemaBuilder::build_values(const Json& schema, const std::string& at) {

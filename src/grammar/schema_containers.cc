@@ -57,8 +57,7 @@ Result<ExprId> SchemaBuilder::build_array(const Json& schema, const std::string&
     }
     body = g_.seq({prefix[0], tail});
   }
-  if (min == 0) return json_.wrapped("[", body, "]");
-  return g_.seq({g_.literal("["), json_.blank(), body, json_.blank(), g_.literal("]")});
+  return min == 0 ? json_.wrapped_or_empty("[", body, "]") : json_.wrapped("[", body, "]");
 }
 
 Result<std::vector<SchemaBuilder::Member>> SchemaBuilder::members(const Json& schema, const std::string& at,
@@ -122,8 +121,7 @@ Result<ExprId> SchemaBuilder::build_object(const Json& schema, const std::string
   }
   const bool may_be_empty = std::none_of(named.begin(), named.end(), [](const Member& m) { return m.required; });
   const ExprId body = members_in_order(named, other_pair);
-  if (may_be_empty) return json_.wrapped("{", body, "}");
-  return g_.seq({g_.literal("{"), json_.blank(), body, json_.blank(), g_.literal("}")});
+  return may_be_empty ? json_.wrapped_or_empty("{", body, "}") : json_.wrapped("{", body, "}");
 }
 
 // Members in the order of the schema, optional ones left out at will, others last. One rule per member for
