@@ -12,8 +12,12 @@ void update(const Grammar& g, Analysis& a, ExprId id) {
   const Expr& e = g.expr(id);
   bool nullable = false, productive = true;
   switch (e.kind) {
-    case ExprKind::kLiteral: nullable = e.bytes.empty(); break;
-    case ExprKind::kClass: productive = !e.ranges.empty(); break;
+    case ExprKind::kLiteral:
+      nullable = e.bytes.empty();
+      break;
+    case ExprKind::kClass:
+      productive = !e.ranges.empty();
+      break;
     case ExprKind::kSeq:
       nullable = true;
       for (const ExprId c : e.children) {
@@ -36,8 +40,11 @@ void update(const Grammar& g, Analysis& a, ExprId id) {
       nullable = a.rule_nullable[e.rule];
       productive = a.rule_productive[e.rule];
       break;
-    case ExprKind::kUntil: break;
-    case ExprKind::kFreeEnd: nullable = true; break;
+    case ExprKind::kUntil:
+      break;
+    case ExprKind::kFreeEnd:
+      nullable = true;
+      break;
   }
   a.nullable[id] = nullable;
   a.productive[id] = productive;

@@ -15,13 +15,16 @@ constexpr std::size_t kKeptPrograms = 8, kKeptMachines = 2;
 Result<ExprId> inner_expression(const ConstraintSpec& spec, Grammar& g) {
   JsonRules json(g);
   switch (spec.kind) {
-    case ConstraintKind::kJsonObject: return json.any_object(kAnyDepth);
-    case ConstraintKind::kJsonSchema: return schema_expression("schema", spec.text, g, json);
+    case ConstraintKind::kJsonObject:
+      return json.any_object(kAnyDepth);
+    case ConstraintKind::kJsonSchema:
+      return schema_expression("schema", spec.text, g, json);
     case ConstraintKind::kToolCalls: {
       const ToolCallOptions options{spec.parallel, spec.after.ends_with(kToolCallOpen)};
       return tool_calls_expression(spec.tools_json, options, g, json);
     }
-    case ConstraintKind::kGrammar: return g.call(g.root);
+    case ConstraintKind::kGrammar:
+      return g.call(g.root);
   }
   return invalid_argument("constraint: unknown kind");
 }
@@ -70,8 +73,8 @@ class GrammarConstraint final : public TokenConstraint {
 };
 
 std::string key_of(const ConstraintSpec& spec) {
-  std::string key = std::to_string(static_cast<int>(spec.kind)) + (spec.parallel ? "p" : "-") +
-                    (spec.optional ? "o" : "-");
+  std::string key =
+      std::to_string(static_cast<int>(spec.kind)) + (spec.parallel ? "p" : "-") + (spec.optional ? "o" : "-");
   const auto add = [&](const std::string& part) { key += std::to_string(part.size()) + ":" + part; };
   add(spec.text);
   add(spec.after);

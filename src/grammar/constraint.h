@@ -25,7 +25,8 @@ struct Compiled {
 
 class ConstraintFactory {
  public:
-  explicit ConstraintFactory(std::shared_ptr<const Vocabulary> vocabulary) : vocabulary_(std::move(vocabulary)) {}
+  explicit ConstraintFactory(std::shared_ptr<const Vocabulary> vocabulary)
+      : vocabulary_(std::move(vocabulary)) {}
 
   // Thread-safe. What it makes may outlive it. Errors: as Engine::new_constraint.
   Result<std::unique_ptr<TokenConstraint>> make(const ConstraintSpec& spec);

@@ -120,8 +120,7 @@ std::vector<CodeRange> normalised(std::vector<CodeRange> ranges) {
     if (r.low < kFirstSurrogate) parts.push_back({r.low, std::min(high, kFirstSurrogate - 1)});
     if (high > kLastSurrogate) parts.push_back({std::max(r.low, kLastSurrogate + 1), high});
   }
-  std::sort(parts.begin(), parts.end(),
-            [](const CodeRange& a, const CodeRange& b) { return a.low < b.low; });
+  std::sort(parts.begin(), parts.end(), [](const CodeRange& a, const CodeRange& b) { return a.low < b.low; });
   std::vector<CodeRange> out;
   for (const CodeRange& r : parts) {
     if (!out.empty() && r.low <= out.back().high + 1) {
@@ -147,8 +146,7 @@ std::vector<CodeRange> complement(const std::vector<CodeRange>& normal) {
 namespace {
 
 // Both bounds have `length` bytes in UTF-8; splits until every byte range is a full product.
-void split_utf8(std::uint32_t low, std::uint32_t high, int length,
-                std::vector<std::vector<ByteRange>>& out) {
+void split_utf8(std::uint32_t low, std::uint32_t high, int length, std::vector<std::vector<ByteRange>>& out) {
   for (int tail = length - 1; tail > 0; --tail) {  // bytes that must run over all of 80..BF
     const std::uint32_t mask = (1u << (6 * tail)) - 1;
     if ((low & ~mask) == (high & ~mask)) continue;

@@ -156,7 +156,8 @@ class Parser {
         const std::size_t open = at_++;
         KAKEYA_ASSIGN(part, parse_alternatives(nesting + 1));
         skip(true);
-        if (!eat(')')) return fail(at_, found() + ", expected ')' for the '(' at byte " + std::to_string(open));
+        if (!eat(')'))
+          return fail(at_, found() + ", expected ')' for the '(' at byte " + std::to_string(open));
       } else if (is_name(c)) {
         const std::size_t start = at_;
         KAKEYA_ASSIGN(const std::string name, parse_name());
@@ -202,8 +203,9 @@ class Parser {
       skip(false);
     }
     if (!eat('}')) return fail(at_, found() + ", expected '}'");
-    if (max < min) return fail(start, "the smaller count comes first: found {" + std::to_string(min) + "," +
-                                          std::to_string(max) + "}");
+    if (max < min)
+      return fail(start, "the smaller count comes first: found {" + std::to_string(min) + "," +
+                             std::to_string(max) + "}");
     return g_.repeat(part, min, max);
   }
 
@@ -235,19 +237,25 @@ class Parser {
     const char c = peek();
     ++at_;
     switch (c) {
-      case 'n': return std::uint32_t{'\n'};
-      case 'r': return std::uint32_t{'\r'};
-      case 't': return std::uint32_t{'\t'};
+      case 'n':
+        return std::uint32_t{'\n'};
+      case 'r':
+        return std::uint32_t{'\r'};
+      case 't':
+        return std::uint32_t{'\t'};
       case '\\':
       case '"':
       case '[':
       case ']':
       case '-':
-      case '^': return static_cast<std::uint32_t>(c);
+      case '^':
+        return static_cast<std::uint32_t>(c);
       case 'x':
       case 'u':
-      case 'U': break;
-      default: return fail(start, "unknown escape, expected \\n \\r \\t \\\\ \\\" \\[ \\] \\x \\u or \\U");
+      case 'U':
+        break;
+      default:
+        return fail(start, "unknown escape, expected \\n \\r \\t \\\\ \\\" \\[ \\] \\x \\u or \\U");
     }
     std::uint32_t code = 0;
     for (int digits = c == 'x' ? 2 : c == 'u' ? 4 : 8; digits > 0; --digits) {

@@ -78,16 +78,16 @@ ExprId JsonRules::string_of_length(std::uint32_t min, std::uint32_t max) {
 
 ExprId JsonRules::make_integer() {
   const ExprId rest = g_.repeat(g_.one_of({{'0', '9'}}), 0, kMaxDigits - 1);
-  return g_.seq({g_.optional(g_.literal("-")),
-                 g_.alt({g_.literal("0"), g_.seq({g_.one_of({{'1', '9'}}), rest})})});
+  return g_.seq(
+      {g_.optional(g_.literal("-")), g_.alt({g_.literal("0"), g_.seq({g_.one_of({{'1', '9'}}), rest})})});
 }
 
 ExprId JsonRules::make_number() {
   const auto digits = [&](std::uint32_t max) { return g_.repeat(g_.one_of({{'0', '9'}}), 1, max); };
   const ExprId fraction = g_.seq({g_.literal("."), digits(kMaxDigits)});
-  const ExprId exponent = g_.seq({g_.one_of({{'e', 'e'}, {'E', 'E'}}),
-                                  g_.optional(g_.one_of({{'+', '+'}, {'-', '-'}})),
-                                  digits(kMaxExponentDigits)});
+  const ExprId exponent =
+      g_.seq({g_.one_of({{'e', 'e'}, {'E', 'E'}}), g_.optional(g_.one_of({{'+', '+'}, {'-', '-'}})),
+              digits(kMaxExponentDigits)});
   return g_.seq({integer(), g_.optional(fraction), g_.optional(exponent)});
 }
 

@@ -159,7 +159,9 @@ void Machine::follow(const Item& item) {
       if (node.min == 0) push_item({node.next, 0, parent}, item.fresh);
       push_item({node.target, 0, frame({item.at.node, 1, parent})}, item.fresh + 1);
       return;
-    case NodeKind::kEnd: pop(item); return;
+    case NodeKind::kEnd:
+      pop(item);
+      return;
   }
 }
 

@@ -1,8 +1,8 @@
 // Runs a program: which positions a text can be at (a set of stacks), and which tokens may follow.
 //
 // A stack is a chain of frames; equal frames exist once, so stacks share their tails. A set of stacks is a
-// state; states and the steps between them are remembered, as a deterministic automaton that is built while it
-// is used. For one thread at a time.
+// state; states and the steps between them are remembered, as a deterministic automaton that is built while
+// it is used. For one thread at a time.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -18,9 +18,9 @@ namespace kakeya::grammar {
 struct MachineLimits {
   // Beyond these, ways through the grammar are dropped: the text still keeps to the grammar, but some that it
   // would allow are not offered any more.
-  std::size_t max_stacks = 1024;           // in one state
-  std::size_t max_closure = 16384;         // positions looked at after one byte
-  std::uint64_t max_walk = 64u << 20;      // positions looked at for one mask
+  std::size_t max_stacks = 1024;       // in one state
+  std::size_t max_closure = 16384;     // positions looked at after one byte
+  std::uint64_t max_walk = 64u << 20;  // positions looked at for one mask
   // Beyond these everything but the current state is forgotten.
   std::size_t max_states = 16384;
   std::size_t max_frames = std::size_t{1} << 18;

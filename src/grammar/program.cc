@@ -129,7 +129,8 @@ class Builder {
           next = bytes_node({byte, byte}, next);
         }
         return next;
-      case ExprKind::kClass: return put_class(e, next);
+      case ExprKind::kClass:
+        return put_class(e, next);
       case ExprKind::kSeq:
         for (std::size_t i = e.children.size(); i-- > 0;) next = put(e.children[i], next);
         return next;
@@ -140,7 +141,8 @@ class Builder {
         }
         return split(branches);
       }
-      case ExprKind::kRepeat: return put_repeat(e, next);
+      case ExprKind::kRepeat:
+        return put_repeat(e, next);
       case ExprKind::kRule: {
         Node node;
         node.kind = NodeKind::kCall;
@@ -149,7 +151,8 @@ class Builder {
         return add(node);
       }
       case ExprKind::kUntil:
-      case ExprKind::kFreeEnd: return put_until(e, next);
+      case ExprKind::kFreeEnd:
+        return put_until(e, next);
     }
     return next;
   }
@@ -186,8 +189,8 @@ class Builder {
 
 Result<Program> compile(const Grammar& grammar, const ProgramLimits& limits) {
   if (grammar.rules().size() > limits.max_rules) {
-    return unsupported("grammar: found " + std::to_string(grammar.rules().size()) + " rules, expected at most " +
-                       std::to_string(limits.max_rules));
+    return unsupported("grammar: found " + std::to_string(grammar.rules().size()) +
+                       " rules, expected at most " + std::to_string(limits.max_rules));
   }
   for (const Rule& rule : grammar.rules()) {
     if (rule.body == kNoExpr) return invalid_argument("grammar: rule '" + rule.name + "' has no body");

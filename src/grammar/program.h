@@ -55,8 +55,8 @@ struct ProgramLimits {
 };
 
 // What cannot match is cut away, so that every state the automaton can reach can still come to an end.
-// Errors: kInvalidArgument (a rule without body, left recursion with the rule's name, nothing finite to match),
-// kUnsupported beyond the limits.
+// Errors: kInvalidArgument (a rule without body, left recursion with the rule's name, nothing finite to
+// match), kUnsupported beyond the limits.
 Result<Program> compile(const Grammar& grammar, const ProgramLimits& limits = {});
 
 }  // namespace kakeya::grammar

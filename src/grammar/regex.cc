@@ -15,7 +15,7 @@ Ranges digits() { return {{'0', '9'}}; }
 Ranges words() { return {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}; }
 // ECMA-262 WhiteSpace and LineTerminator.
 Ranges spaces() {
-  return {{9, 13},           {32, 32},         {0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a},
+  return {{9, 13},          {32, 32},         {0xa0, 0xa0},     {0x1680, 0x1680}, {0x2000, 0x200a},
           {0x2028, 0x2029}, {0x202f, 0x202f}, {0x205f, 0x205f}, {0x3000, 0x3000}, {0xfeff, 0xfeff}};
 }
 Ranges line_ends() { return {{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}; }
@@ -115,17 +115,22 @@ class Parser {
 
   Result<ExprId> atom(std::size_t nesting) {
     switch (peek()) {
-      case '(': return group(nesting);
+      case '(':
+        return group(nesting);
       case '[': {
         KAKEYA_ASSIGN(const Ranges ranges, char_class());
         return chars(ranges);
       }
-      case '.': ++at_; return chars(complement(normalised(line_ends())));
-      case '^': return no("'^' that is not at the beginning");
+      case '.':
+        ++at_;
+        return chars(complement(normalised(line_ends())));
+      case '^':
+        return no("'^' that is not at the beginning");
       case '*':
       case '+':
       case '?':
-      case '{': return bad("nothing to repeat");
+      case '{':
+        return bad("nothing to repeat");
       default: {
         KAKEYA_ASSIGN(const Ranges ranges, one_char());
         return chars(ranges);
@@ -181,18 +186,30 @@ class Parser {
     const char c = text_[at_++];
     const auto single = [](std::uint32_t code) { return Ranges{{code, code}}; };
     switch (c) {
-      case 'd': return digits();
-      case 'D': return complement(normalised(digits()));
-      case 'w': return words();
-      case 'W': return complement(normalised(words()));
-      case 's': return spaces();
-      case 'S': return complement(normalised(spaces()));
-      case 'n': return single('\n');
-      case 'r': return single('\r');
-      case 't': return single('\t');
-      case 'f': return single('\f');
-      case 'v': return single('\v');
-      case '0': return single(0);
+      case 'd':
+        return digits();
+      case 'D':
+        return complement(normalised(digits()));
+      case 'w':
+        return words();
+      case 'W':
+        return complement(normalised(words()));
+      case 's':
+        return spaces();
+      case 'S':
+        return complement(normalised(spaces()));
+      case 'n':
+        return single('\n');
+      case 'r':
+        return single('\r');
+      case 't':
+        return single('\t');
+      case 'f':
+        return single('\f');
+      case 'v':
+        return single('\v');
+      case '0':
+        return single(0);
       case 'x': {
         KAKEYA_ASSIGN(const std::uint32_t code, hex(2));
         return single(code);
@@ -203,7 +220,8 @@ class Parser {
         if (code >= 0xd800 && code <= 0xdfff) return no("a surrogate");
         return single(code);
       }
-      default: break;
+      default:
+        break;
     }
     const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '1' && c <= '9');
     if (letter) return no(std::string("\\") + c);

@@ -30,7 +30,8 @@ Status SchemaBuilder::check_keywords(const Json& schema, const std::string& at) 
     if (keyword_kind(key) != KeywordKind::kRefused) continue;
     const bool says_nothing =
         ((key == "uniqueItems" || key == "additionalItems") && value == Json(false)) ||
-        (key == "minProperties" && value == Json(0)) || (key.starts_with("unevaluated") && accepts_all(value)) ||
+        (key == "minProperties" && value == Json(0)) ||
+        (key.starts_with("unevaluated") && accepts_all(value)) ||
         (key == "multipleOf" && value == Json(1) && types_of(schema) == std::set<std::string>{"integer"});
     if (!says_nothing) return document_.refuse(child_pointer(at, key), "this keyword cannot be kept");
   }
@@ -155,8 +156,10 @@ Result<ExprId> SchemaBuilder::build_values(const Json& schema, const std::string
     if (!schema.contains("type")) return true;
     const std::set<std::string> types = types_of(schema);
     if (v.is_number()) {
-      const bool whole = v.is_number_integer() || v.get<double>() == static_cast<double>(static_cast<long long>(
-                                                      std::clamp(v.get<double>(), -9e18, 9e18)));
+      const bool whole =
+          v.is_number_integer() ||
+          v.get<double>() ==
+              static_cast<double>(static_cast<long long>(std::clamp(v.get<double>(), -9e18, 9e18)));
       return types.contains("number") || (types.contains("integer") && whole);
     }
     return types.contains(v.is_string()    ? "string"
@@ -203,7 +206,8 @@ Result<ExprId> SchemaBuilder::build_types(const Json& schema, const std::string&
     }
     branches.push_back(*branch);
   }
-  if (branches.empty()) return document_.wrong(child_pointer(at, "type"), "expected a type or a list of types");
+  if (branches.empty())
+    return document_.wrong(child_pointer(at, "type"), "expected a type or a list of types");
   return g_.alt(std::move(branches));
 }
 

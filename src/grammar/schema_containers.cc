@@ -65,8 +65,8 @@ Result<std::vector<SchemaBuilder::Member>> SchemaBuilder::members(const Json& sc
   std::vector<Member> out;
   const auto add = [&](const std::string& name, const Json& value, const std::string& place) -> Status {
     KAKEYA_ASSIGN(const ExprId expr, build(value, place, depth + 1));
-    out.push_back({name, g_.seq({g_.literal(Json(name).dump()), json_.colon(), expr}),
-                   names_required(schema, name)});
+    out.push_back(
+        {name, g_.seq({g_.literal(Json(name).dump()), json_.colon(), expr}), names_required(schema, name)});
     return {};
   };
   const std::string here = child_pointer(at, "properties");
@@ -102,13 +102,15 @@ Result<ExprId> SchemaBuilder::build_object(const Json& schema, const std::string
   // Beside `properties`, other members come only when the schema speaks of them (as in llama.cpp).
   const bool open = named.empty() && !schema.contains("properties");
   const Json others = schema.value("additionalProperties", Json(open));
-  if (others == Json(true) && named.empty() && !schema.contains("properties")) return json_.any_object(kAnyDepth);
+  if (others == Json(true) && named.empty() && !schema.contains("properties"))
+    return json_.any_object(kAnyDepth);
   std::optional<ExprId> other_pair;
   if (others != Json(false)) {
     std::vector<std::string> names;
     for (const Member& m : named) names.push_back(m.name);
     if (schema.contains("properties")) {
-      for (const auto& item : schema["properties"].items()) names.push_back(item.key());  // forbidden ones too
+      for (const auto& item : schema["properties"].items())
+        names.push_back(item.key());  // forbidden ones too
     }
     KAKEYA_ASSIGN(const ExprId value, build(others, child_pointer(at, "additionalProperties"), depth + 1));
     for (const std::string& name : names) {
@@ -119,7 +121,8 @@ Result<ExprId> SchemaBuilder::build_object(const Json& schema, const std::string
     }
     other_pair = g_.seq({g_.literal("\""), other_key(names), g_.literal("\""), json_.colon(), value});
   }
-  const bool may_be_empty = std::none_of(named.begin(), named.end(), [](const Member& m) { return m.required; });
+  const bool may_be_empty =
+      std::none_of(named.begin(), named.end(), [](const Member& m) { return m.required; });
   const ExprId body = members_in_order(named, other_pair);
   return may_be_empty ? json_.wrapped_or_empty("{", body, "}") : json_.wrapped("{", body, "}");
 }
@@ -169,7 +172,8 @@ std::vector<std::uint32_t> code_points(const std::string& text) {
 using Names = std::vector<std::vector<std::uint32_t>>;  // sorted
 
 // Strings other than names[from, to), which agree before `at`.
-ExprId other_than(const Names& names, std::size_t from, std::size_t to, std::size_t at, ExprId any, Grammar& g) {
+ExprId other_than(const Names& names, std::size_t from, std::size_t to, std::size_t at, ExprId any,
+                  Grammar& g) {
   std::vector<ExprId> branches;
   bool ends = true;
   for (; from < to && names[from].size() == at; ++from) ends = false;

@@ -14,20 +14,20 @@ const std::set<std::string>& all_types() {
 // Keyword -> the only type it speaks of.
 const std::map<std::string, std::string>& typed_keywords() {
   static const std::map<std::string, std::string> keywords{
-      {"properties", "object"}, {"required", "object"},      {"additionalProperties", "object"},
-      {"items", "array"},       {"prefixItems", "array"},    {"minItems", "array"},
-      {"maxItems", "array"},    {"minLength", "string"},     {"maxLength", "string"},
-      {"pattern", "string"},    {"minimum", "number"},       {"maximum", "number"},
+      {"properties", "object"}, {"required", "object"},         {"additionalProperties", "object"},
+      {"items", "array"},       {"prefixItems", "array"},       {"minItems", "array"},
+      {"maxItems", "array"},    {"minLength", "string"},        {"maxLength", "string"},
+      {"pattern", "string"},    {"minimum", "number"},          {"maximum", "number"},
       {"format", "string"},     {"exclusiveMinimum", "number"}, {"exclusiveMaximum", "number"}};
   return keywords;
 }
 
 const std::set<std::string>& refused_keywords() {
   static const std::set<std::string> keywords{
-      "not",           "if",           "dependentRequired",     "dependentSchemas", "dependencies",
-      "propertyNames", "contains",     "patternProperties",     "minProperties",    "maxProperties",
-      "uniqueItems",   "multipleOf",   "unevaluatedProperties", "unevaluatedItems", "$dynamicRef",
-      "minContains",   "maxContains",  "$recursiveRef",         "additionalItems",  "extends",
+      "not",           "if",          "dependentRequired",     "dependentSchemas", "dependencies",
+      "propertyNames", "contains",    "patternProperties",     "minProperties",    "maxProperties",
+      "uniqueItems",   "multipleOf",  "unevaluatedProperties", "unevaluatedItems", "$dynamicRef",
+      "minContains",   "maxContains", "$recursiveRef",         "additionalItems",  "extends",
       "disallow",      "divisibleBy"};
   return keywords;
 }
@@ -35,8 +35,8 @@ const std::set<std::string>& refused_keywords() {
 }  // namespace
 
 KeywordKind keyword_kind(const std::string& keyword) {
-  static const std::set<std::string> others{"type", "enum",     "const", "$ref", "allOf",
-                                            "anyOf", "oneOf", "nullable"};
+  static const std::set<std::string> others{"type",  "enum",  "const", "$ref",
+                                            "allOf", "anyOf", "oneOf", "nullable"};
   if (refused_keywords().contains(keyword)) return KeywordKind::kRefused;
   if (typed_keywords().contains(keyword) || others.contains(keyword)) return KeywordKind::kAssertion;
   return KeywordKind::kAnnotation;
@@ -44,9 +44,8 @@ KeywordKind keyword_kind(const std::string& keyword) {
 
 bool has_assertions(const Json& schema) {
   if (!schema.is_object()) return schema.is_boolean() && !schema.get<bool>();
-  return std::any_of(schema.items().begin(), schema.items().end(), [](const auto& item) {
-    return keyword_kind(item.key()) != KeywordKind::kAnnotation;
-  });
+  return std::any_of(schema.items().begin(), schema.items().end(),
+                     [](const auto& item) { return keyword_kind(item.key()) != KeywordKind::kAnnotation; });
 }
 
 bool accepts_all(const Json& schema) {
@@ -153,7 +152,8 @@ Status SchemaDocument::count(const std::string& at) {
 
 Result<const Json*> SchemaDocument::resolve(const std::string& reference, const std::string& at) const {
   if (reference.empty() || reference[0] != '#') {
-    return refuse(at, "'" + reference + "' is in another document; only references that begin with # are followed");
+    return refuse(
+        at, "'" + reference + "' is in another document; only references that begin with # are followed");
   }
   const Json* here = &document_;
   std::size_t i = 1;
@@ -177,9 +177,11 @@ Result<const Json*> SchemaDocument::resolve(const std::string& reference, const 
     }
     const Json* next = nullptr;
     if (here->is_object() && here->contains(key)) next = &(*here)[key];
-    const bool number = !key.empty() && key.size() < 7 && key.find_first_not_of("0123456789") == std::string::npos;
+    const bool number =
+        !key.empty() && key.size() < 7 && key.find_first_not_of("0123456789") == std::string::npos;
     if (here->is_array() && number && std::stoul(key) < here->size()) next = &(*here)[std::stoul(key)];
-    if (next == nullptr) return wrong(at, "'" + reference + "' leads nowhere, expected a place in the schema");
+    if (next == nullptr)
+      return wrong(at, "'" + reference + "' leads nowhere, expected a place in the schema");
     here = next;
   }
   return here;

@@ -103,8 +103,9 @@ Status SchemaDocument::merge_keyword(Json& out, const std::string& key, const Js
     mine = std::min(mine, value);
     return {};
   }
-  return refuse(child_pointer(at, key), "two different values of this keyword hold at once (allOf or $ref), "
-                                        "which cannot be kept");
+  return refuse(child_pointer(at, key),
+                "two different values of this keyword hold at once (allOf or $ref), "
+                "which cannot be kept");
 }
 
 // False when a required property can have no value.
@@ -130,8 +131,9 @@ Result<bool> SchemaDocument::merge_properties(Json& out, const Json& a, const Js
     if (!properties_of(a).contains(name)) KAKEYA_TRY(add(name, schema, others_of(a)));
   }
   if (!merged.empty()) out["properties"] = merged;
-  if (const Json *x = others_of(a), *y = others_of(b); x != nullptr && y != nullptr) {
-    KAKEYA_ASSIGN(out["additionalProperties"], merge(*x, *y, child_pointer(at, "additionalProperties"), depth + 1));
+  if (const Json* x = others_of(a), *y = others_of(b); x != nullptr && y != nullptr) {
+    KAKEYA_ASSIGN(out["additionalProperties"],
+                  merge(*x, *y, child_pointer(at, "additionalProperties"), depth + 1));
   }
   for (const auto& [name, schema] : merged.items()) {
     if (schema == Json(false) && names_required(out, name)) return false;

@@ -16,12 +16,11 @@ struct Format {
 };
 
 // RFC 3339 (years from 1000 on, no leap seconds), RFC 9562, RFC 791.
-#define KAKEYA_DATE                                                                               \
-  "([1-9]\\d{3}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|"        \
+#define KAKEYA_DATE                                                                                \
+  "([1-9]\\d{3}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|"         \
   "02-(0[1-9]|1\\d|2[0-8]))|([1-9]\\d(0[48]|[2468][048]|[13579][26])|([2468][048]|[13579][26])00)" \
   "-02-29)"
-#define KAKEYA_TIME \
-  "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)"
+#define KAKEYA_TIME "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)"
 #define KAKEYA_OCTET "(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
 constexpr Format kFormats[] = {
     {"date", "^" KAKEYA_DATE "$"},
@@ -62,7 +61,8 @@ Result<ExprId> SchemaBuilder::build_string(const Json& schema, const std::string
     return g_.seq({quote, *body, quote});
   };
   if (schema.contains("pattern")) {
-    if (!schema["pattern"].is_string()) return document_.wrong(child_pointer(at, "pattern"), "expected a string");
+    if (!schema["pattern"].is_string())
+      return document_.wrong(child_pointer(at, "pattern"), "expected a string");
     if (lengths) return document_.refuse(child_pointer(at, "pattern"), "beside a length it cannot be kept");
     return of_pattern(schema["pattern"].get_ref<const std::string&>());
   }

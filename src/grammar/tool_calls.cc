@@ -12,7 +12,8 @@ constexpr std::size_t kMaxTools = 512;
 // What a tool's arguments have to be: always an object.
 Result<Json> parameters_of(const Json& function, const std::string& where) {
   Json schema = function.value("parameters", Json());
-  if (schema.is_null() || schema == Json::object()) return Json{{"type", "object"}, {"properties", Json::object()}};
+  if (schema.is_null() || schema == Json::object())
+    return Json{{"type", "object"}, {"properties", Json::object()}};
   if (!schema.is_object()) return invalid_argument(where + ": parameters: expected a JSON Schema");
   if (!schema.contains("type")) schema["type"] = "object";
   if (schema["type"] != Json("object")) {
@@ -44,13 +45,13 @@ Result<ExprId> tool_calls_expression(const std::vector<std::string>& tools, cons
     KAKEYA_ASSIGN(const Json parameters, parameters_of(function, where));
     KAKEYA_ASSIGN(const ExprId arguments,
                   SchemaBuilder(parameters, where + ".parameters", g, json).build_root(parameters));
-    calls.push_back(g.seq({g.literal(Json(name).dump()), json.comma(), g.literal("\"arguments\""), json.colon(),
-                           arguments}));
+    calls.push_back(g.seq(
+        {g.literal(Json(name).dump()), json.comma(), g.literal("\"arguments\""), json.colon(), arguments}));
   }
   const ExprId line = g.optional(g.literal("\n"));
-  const ExprId call = g.seq({line, g.literal("{"), json.blank(), g.literal("\"name\""), json.colon(),
-                             g.alt(std::move(calls)), json.blank(), g.literal("}"), line,
-                             g.literal(kToolCallClose)});
+  const ExprId call =
+      g.seq({line, g.literal("{"), json.blank(), g.literal("\"name\""), json.colon(), g.alt(std::move(calls)),
+             json.blank(), g.literal("}"), line, g.literal(kToolCallClose)});
   const RuleId rule = g.add_rule("tool-call");
   g.define(rule, call);
   const ExprId first = options.opened ? g.call(rule) : g.seq({g.literal(kToolCallOpen), g.call(rule)});

@@ -29,9 +29,8 @@ Result<Vocabulary> Vocabulary::create(const std::vector<std::string>& bytes_of, 
     v.longest_ = std::max(v.longest_, bytes.size());
     if (bytes.size() == 1) v.single_bytes_.set(static_cast<std::uint8_t>(bytes[0]));
   }
-  std::sort(order.begin(), order.end(), [&](Token a, Token b) {
-    return v.bytes_[a] != v.bytes_[b] ? v.bytes_[a] < v.bytes_[b] : a < b;
-  });
+  std::sort(order.begin(), order.end(),
+            [&](Token a, Token b) { return v.bytes_[a] != v.bytes_[b] ? v.bytes_[a] < v.bytes_[b] : a < b; });
 
   v.next_same_.assign(v.bytes_.size(), -1);
   std::vector<std::uint32_t> path;  // open nodes, by depth

@@ -1,7 +1,8 @@
 // constraint-walk TOKENIZER: JSON lines in, JSON lines out, for tests.
 // in:  {kind, text, tools, parallel, after, optional, walks, tokens, seed, texts}
 // out: {error, code} or {walks: [{text, ended}], accepted: [bool per text], masks, mean_us, worst_us}
-// A walk takes random allowed tokens; after `tokens` of them it takes what closes, as long as that is allowed.
+// A walk takes random allowed tokens; after `tokens` of them it takes what closes, as long as that is
+// allowed.
 #include <kakeya/constraint.h>
 
 #include <chrono>
