@@ -52,6 +52,20 @@ bool accepts_all(const Json& schema) {
   return schema.is_boolean() ? schema.get<bool>() : schema.is_object() && !has_assertions(schema);
 }
 
+namespace {
+
+std::size_t nodes_of(const Json& value) {
+  std::size_t nodes = 1;
+  if (value.is_structured()) {
+    for (const Json& child : value) nodes += nodes_of(child);
+  }
+  return nodes;
+}
+
+}  // namespace
+
+std::size_t weight_of(const Json& value) { return 1 + nodes_of(value) / 16; }
+
 std::set<std::string> types_of(const Json& schema) {
   std::set<std::string> out;
   if (!schema.is_object()) return schema == Json(false) ? out : all_types();
@@ -145,9 +159,11 @@ Error SchemaDocument::wrong(const std::string& at, const std::string& what) cons
   return invalid_argument(name_ + ": " + at + ": " + what);
 }
 
-Status SchemaDocument::count(const std::string& at) {
-  if (++visits_ <= limits_.max_visits) return {};
-  return refuse(at, "more than " + std::to_string(limits_.max_visits) + " schemas inside schemas");
+Status SchemaDocument::count(const std::string& at, std::size_t weight) {
+  visits_ += weight;
+  if (visits_ <= limits_.max_visits) return {};
+  return refuse(at, "more than " + std::to_string(limits_.max_visits) +
+                        " schemas inside schemas, built, merged or compared");
 }
 
 Result<const Json*> SchemaDocument::resolve(const std::string& reference, const std::string& at) const {
@@ -195,8 +211,8 @@ Result<Json> SchemaDocument::inlined(Json schema, const std::string& at, std::si
     if (n + depth > limits_.max_references) {
       return refuse(at, "references lead on more than " + std::to_string(limits_.max_references) + " times");
     }
-    KAKEYA_TRY(count(at));
     KAKEYA_ASSIGN(const Json* target, resolve(schema["$ref"].get<std::string>(), at));
+    KAKEYA_TRY(count(at, weight_of(*target)));
     schema.erase("$ref");
     if (!has_assertions(schema)) {
       schema = *target;

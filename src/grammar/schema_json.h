@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 struct SchemaLimits {
   std::size_t max_bytes = std::size_t{1} << 20;
   std::size_t max_depth = 64;       // of the JSON text
-  std::size_t max_visits = 50000;   // schemas built, merged or compared
+  std::size_t max_visits = 200000;  // schemas built, merged or compared, larger ones count for more
   std::size_t max_references = 64;  // one after the other, and schemas inside schemas
 };
 
@@ -29,6 +29,8 @@ bool has_assertions(const Json& schema);
 // "number" only where the schema names it alone.
 std::set<std::string> types_of(const Json& schema);
 bool accepts_all(const Json& schema);  // true or {}: says nothing
+// What copying and comparing cost, in units of schemas.
+std::size_t weight_of(const Json& value);
 
 // Works on one document: follows its references, counts the work.
 class SchemaDocument {
@@ -45,7 +47,7 @@ class SchemaDocument {
   // `nullable` as a type, `$ref` with neighbours as a merge; what is left has no `$ref`.
   Result<Json> inlined(Json schema, const std::string& at, std::size_t depth);
 
-  Status count(const std::string& at);
+  Status count(const std::string& at, std::size_t weight = 1);
   Error refuse(const std::string& at, const std::string& what) const;
   Error wrong(const std::string& at, const std::string& what) const;
   const SchemaLimits& limits() const { return limits_; }

@@ -142,7 +142,7 @@ Result<bool> SchemaDocument::merge_properties(Json& out, const Json& a, const Js
 }
 
 Result<Json> SchemaDocument::merge(Json a, Json b, const std::string& at, std::size_t depth) {
-  KAKEYA_TRY(count(at));
+  KAKEYA_TRY(count(at, weight_of(a) + weight_of(b)));
   if (depth > limits_.max_references) {
     return refuse(at, "schemas hold at once more than " + std::to_string(limits_.max_references) + " deep");
   }
@@ -181,7 +181,7 @@ Result<Json> SchemaDocument::merge(Json a, Json b, const std::string& at, std::s
 }
 
 Result<bool> SchemaDocument::never_valid(const Json& first, const Json& second, std::size_t depth) {
-  KAKEYA_TRY(count("#"));
+  KAKEYA_TRY(count("#", weight_of(first) + weight_of(second)));
   if (depth > 8) return false;
   KAKEYA_ASSIGN(const Json a, inlined(first, "#", depth));
   KAKEYA_ASSIGN(const Json b, inlined(second, "#", depth));
