@@ -39,12 +39,17 @@ endfunction()
 
 # kakeya_module(<folder> DEPS <kakeya folders> LIBS <external targets> TEST_LIBS <external targets>
 #               EXCLUDE <patterns of files left out> PRECOMPILE <foreign headers that most sources include>
-#               GRIDS <test patterns>)
+#               GRIDS <test patterns> SUBFOLDERS)
+# SUBFOLDERS takes the sources of folders below too.
 # GRIDS are long lists of like cases. They run in native builds; under sanitizers and emulation a case of each kind stays
 # in unit.<folder>, and these run as grids.<folder>: ctest --preset asan-ubsan -L grids, scripts/test-arm -L grids.
 function(kakeya_module name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;PRIVATE_LIBS;TEST_LIBS;EXCLUDE;PRECOMPILE;GRIDS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  cmake_parse_arguments(ARG "SUBFOLDERS" "" "DEPS;LIBS;PRIVATE_LIBS;TEST_LIBS;EXCLUDE;PRECOMPILE;GRIDS" ${ARGN})
+  set(glob GLOB)
+  if(ARG_SUBFOLDERS)
+    set(glob GLOB_RECURSE)
+  endif()
+  file(${glob} sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   foreach(pattern ${ARG_EXCLUDE})
     list(FILTER sources EXCLUDE REGEX "${pattern}")
   endforeach()
