@@ -119,6 +119,35 @@ class Serve(unittest.TestCase):
         self.assertEqual(text["choices"][0]["text"], tokens["choices"][0]["text"])
         self.assertEqual("".join(text["choices"][0]["logprobs"]["tokens"]), text["choices"][0]["text"])
 
+    SCHEMA = {"type": "object", "properties": {"n": {"enum": [1, 2]}, "ok": {"type": "boolean"}}, "required": ["n", "ok"],
+              "additionalProperties": False}
+
+    def test_an_answer_with_a_schema_keeps_it(self):
+        form = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": self.SCHEMA}}
+        for speculation in ("off", "fixed"):
+            body = self.server.chat(QUESTION, max_tokens=200, response_format=form, kakeya={"speculation": speculation})
+            value = json.loads(body["choices"][0]["message"]["content"])
+            self.assertIn(value["n"], (1, 2))
+            self.assertIsInstance(value["ok"], bool)
+
+    def test_required_and_named_tools_are_called_and_empty_schemas_work(self):
+        tools = [{"type": "function", "function": {"name": "pick", "parameters": self.SCHEMA}},
+                 {"type": "function", "function": {"name": "ping", "parameters": {"type": "object", "properties": {}}}}]
+        for choice, names in (("required", ("pick", "ping")), ({"type": "function", "function": {"name": "pick"}}, ("pick",))):
+            body = self.server.chat(QUESTION, max_tokens=300, tools=tools, tool_choice=choice, parallel_tool_calls=False)
+            choice = body["choices"][0]
+            self.assertEqual(choice["finish_reason"], "tool_calls", body)
+            self.assertIsNone(choice["message"]["content"])
+            call = choice["message"]["tool_calls"][0]
+            self.assertIn(call["function"]["name"], names)
+            self.assertIsInstance(json.loads(call["function"]["arguments"]), dict)
+
+    def test_a_schema_that_cannot_be_kept_is_refused_with_its_place(self):
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}
+        status, _, body = self.server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}],
+                                                                    "response_format": form})
+        self.assertEqual((status, body["error"]["type"]), (400, "invalid_request_error"))
+
     def test_embeddings_are_unit_vectors(self):
         status, _, body = self.server.post("/v1/embeddings", {"input": ["one", "two"]})
         self.assertEqual(status, 200)
