@@ -41,9 +41,13 @@ class Signals {
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     std::thread([this] { run(); }).detach();
   }
+  // Before this, the first signal is the end already: there is nothing to finish.
+  void expect() {
+    const std::lock_guard lock(mutex_);
+    ready_ = true;
+  }
   void wait() {
     std::unique_lock lock(mutex_);
-    ready_ = true;
     asked_.wait(lock, [&] { return count_ > 0; });
   }
 
@@ -128,6 +132,7 @@ int run(Flags flags, const Context& context) {
   };
   const auto server = serve::Server::start(**engine, limited, flags.server, ask);
   if (!server.ok()) return fail(server.error());
+  signals->expect();
   mention_known_draft(flags.engine);
   print_ready(**server, flags.server, **service);
   signals->wait();

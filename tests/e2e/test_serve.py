@@ -2,6 +2,7 @@
 import json
 import signal
 import socket
+import tempfile
 import time
 import unittest
 
@@ -188,6 +189,36 @@ class Lifetime(unittest.TestCase):
         self.assertEqual(server.process.wait(60), 0)
         server.process.stdout.close()
         server.process.stderr.close()
+
+    def test_a_slot_outlives_its_cache_in_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server("--slots", "1", "--slot-save-path", folder)
+            try:
+                first = server.chat(QUESTION, max_tokens=4, temperature=0)
+                saved = server.post("/slots/0?action=save", {"filename": "a.bin"})[2]
+                server.post("/slots/0?action=erase", {})
+                self.assertEqual(server.post("/slots/0?action=restore", {"filename": "a.bin"})[2]["n_restored"], saved["n_saved"])
+                again = server.chat(QUESTION, max_tokens=4, temperature=0)
+                self.assertEqual(again["choices"], first["choices"])
+                self.assertGreater(again["usage"]["prompt_tokens_details"]["cached_tokens"], 0)
+                self.assertEqual(server.post("/slots/0?action=restore", {"filename": "b"})[0], 400)
+            finally:
+                self.assertEqual(server.stop(), 0)
+
+    def test_a_full_queue_and_a_second_signal(self):
+        server = Server("--slots", "1", "--queue", "1")
+        body = {"messages": [{"role": "user", "content": "Count."}], "ignore_eos": True, "stream": True}
+        streams = [server.connect() for _ in range(2)]
+        for stream in streams:
+            serve_client.send(stream, "POST", "/v1/chat/completions", body)
+            self.assertEqual(stream.getresponse().status, 200)
+        status, headers, error = server.post("/v1/chat/completions", dict(body, stream=False))
+        self.assertEqual((status, error["error"]["code"], headers["x-should-retry"]), (429, "queue_full", "true"))
+        server.process.send_signal(signal.SIGINT)
+        self.assertTrue(Serve.wait_for(lambda: "closing" in server.log, 5))
+        self.assertEqual(server.stop(signal.SIGINT), 130)
+        for stream in streams:
+            stream.close()
 
     def test_keys_guard_and_cors_speaks_on_errors(self):
         server = Server("--alias", "qwen3-tiny", env={"KAKEYA_API_KEY": "sk-local"})
