@@ -237,6 +237,8 @@ void HostServer::send(Response response, httplib::Response& out) {
   application_.finish(now.request, response);
   out.status = response.status;
   for (const auto& [name, value] : response.headers) out.set_header(name, value);
+  // HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
+  if (response.stream && now.old_version) now.close = true;
   if (now.close) out.set_header("Connection", "close");
   if (!response.stream) {
     if (response.status != 204) out.set_content(response.body, response.content_type);
@@ -254,8 +256,7 @@ void HostServer::send(Response response, httplib::Response& out) {
     sink.done();
     return true;
   };
-  if (now.old_version) {  // knows no chunks: the end of the connection is the end of the body
-    now.close = true;
+  if (now.old_version) {
     out.set_content_provider(response.content_type, provider);
   } else {
     out.set_chunked_content_provider(response.content_type, provider);

@@ -114,7 +114,7 @@ TEST_F(Served, CancelsWithinASecondWhenTheClientLeavesAStreamOrAWholeAnswer) {
   start();
   for (const char* body : {kHi, kStream}) {
     RawClient client(server_->port());
-    client.send(post("/v1/chat/completions", body));
+    client.send(post("/v1/chat/completions", body) + "\r\n");  // what follows must not hide the end
     while (world_.script.alive == 0) std::this_thread::sleep_for(milliseconds(5));
     client.close();
     EXPECT_TRUE(none_alive_within(milliseconds(1000))) << body;
