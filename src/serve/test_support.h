@@ -1,7 +1,6 @@
 // An engine, a service and replies that follow a script, for tests of routes. Not for other code.
 #pragma once
 #include <kakeya/engine.h>
-#include <kakeya/speed.h>
 #include <kakeya/service.h>
 #include <kakeya/speed.h>
 
