@@ -6,7 +6,7 @@
 #include <cctype>
 #include <string>
 
-namespace kakeya::serve {
+namespace kakeya::serve::page {
 
 std::string_view chat_page() { return {reinterpret_cast<const char*>(kChatPageBytes), kChatPageSize}; }
 
@@ -28,4 +28,4 @@ bool accepts_page(std::string_view accept) {
   return false;
 }
 
-}  // namespace kakeya::serve
+}  // namespace kakeya::serve::page

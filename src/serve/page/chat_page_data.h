@@ -2,8 +2,8 @@
 #pragma once
 #include <cstddef>
 
-namespace kakeya::serve {
+namespace kakeya::serve::page {
 extern const unsigned char kChatPageBytes[];
 extern const std::size_t kChatPageSize;
 extern const char kChatPagePolicy[];
-}  // namespace kakeya::serve
+}  // namespace kakeya::serve::page

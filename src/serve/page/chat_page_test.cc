@@ -5,7 +5,7 @@
 #include <sstream>
 #include <string>
 
-namespace kakeya::serve {
+namespace kakeya::serve::page {
 namespace {
 
 std::size_t count(std::string_view text, std::string_view part) {
@@ -47,4 +47,4 @@ TEST(AcceptsPage, TellsBrowsersFromApiClients) {
 }
 
 }  // namespace
-}  // namespace kakeya::serve
+}  // namespace kakeya::serve::page

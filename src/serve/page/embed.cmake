@@ -48,9 +48,9 @@ string(REGEX REPLACE "((0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,))
 file(WRITE "${OUT}" "// Made from chat.html by embed.cmake.
 #include \"serve/page/chat_page_data.h\"
 
-namespace kakeya::serve {
+namespace kakeya::serve::page {
 const unsigned char kChatPageBytes[] = {\n${bytes}};
 const std::size_t kChatPageSize = sizeof(kChatPageBytes);
 const char kChatPagePolicy[] = \"${policy}\";
-}  // namespace kakeya::serve
+}  // namespace kakeya::serve::page
 ")

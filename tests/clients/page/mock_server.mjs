@@ -4,7 +4,7 @@ import http from "node:http";
 import fs from "node:fs";
 import crypto from "node:crypto";
 
-const page = new URL("../../../src/serve/page/chat.html", import.meta.url);
+const page = process.env.KAKEYA_PAGE ?? new URL("../../../src/serve/page/chat.html", import.meta.url);
 
 const markdown = `# A heading
 
