@@ -13,10 +13,14 @@ if(KAKEYA_SANITIZE)
 endif()
 
 # kakeya_module(<folder> DEPS <kakeya folders> LIBS <external targets> TEST_LIBS <external targets>
-#               EXCLUDE <patterns of files left out>)
+#               EXCLUDE <patterns of files left out> SUBFOLDERS): SUBFOLDERS takes those of folders below too
 function(kakeya_module name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;PRIVATE_LIBS;TEST_LIBS;EXCLUDE" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  cmake_parse_arguments(ARG "SUBFOLDERS" "" "DEPS;LIBS;PRIVATE_LIBS;TEST_LIBS;EXCLUDE" ${ARGN})
+  set(glob GLOB)
+  if(ARG_SUBFOLDERS)
+    set(glob GLOB_RECURSE)
+  endif()
+  file(${glob} sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   foreach(pattern ${ARG_EXCLUDE})
     list(FILTER sources EXCLUDE REGEX "${pattern}")
   endforeach()
