@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <chrono>
 
+#include "serve/anthropic/routes.h"
 #include "serve/application.h"
 #include "serve/common/routes.h"
+#include "serve/ollama/routes.h"
+#include "serve/page/routes.h"
+#include "serve/responses/routes.h"
 
 namespace kakeya::serve {
 namespace {
@@ -82,7 +86,13 @@ class ServerImpl : public Server {
 
 }  // namespace
 
-void add_routes(http::Router& router, Context& context) { common::add_routes(router, context); }
+void add_routes(http::Router& router, Context& context) {
+  common::add_routes(router, context);
+  responses::add_routes(router, context);
+  anthropic::add_routes(router, context);
+  ollama::add_routes(router, context);
+  page::add_routes(router);
+}
 
 Result<std::unique_ptr<Server>> Server::start(const Engine& engine, Service& service, Options options,
                                               AskFunction ask) {

@@ -22,15 +22,16 @@ Json details(const ModelInfo& model) {
   return {{"parent_model", ""},
           {"format", model.path.ends_with(".gguf") ? "gguf" : "safetensors"},
           {"family", model.architecture},
-          {"families", {model.architecture}},
+          {"families", Json::array({model.architecture})},
           {"parameter_size", parameter_size(model.parameters)},
           {"quantization_level", model.dtype}};
 }
 
-// Names the model in lists. Of its description, not of its bytes: hashing those takes longer than clients wait.
+// Names the model in lists. Of its description, not of its bytes: hashing those takes longer than clients
+// wait.
 std::string digest(const ModelInfo& model) {
-  const std::string text = fmt::format("{}/{}/{}/{}/{}", model.id, model.path, model.parameters, model.weight_bytes,
-                                       model.dtype);
+  const std::string text =
+      fmt::format("{}/{}/{}/{}/{}", model.id, model.path, model.parameters, model.weight_bytes, model.dtype);
   std::string hex;
   for (std::uint64_t seed = 0; seed < 4; ++seed) {
     std::uint64_t hash = 14695981039346656037ull + seed;  // FNV-1a
@@ -79,28 +80,29 @@ Json show(const Context& context) {
   const std::string& arch = model.architecture;
   std::string parameters = fmt::format("num_ctx {}", context.context_tokens());
   for (const Token id : engine.stop_ids()) parameters += fmt::format("\nstop \"{}\"", engine.token_bytes(id));
-  Json capabilities = {"completion"};
+  Json capabilities = Json::array({"completion"});
   if (engine.template_family() != "none") capabilities.push_back("tools");
   if (one_token(engine, "<think>")) capabilities.push_back("thinking");
   const bool infill = can_infill(engine);
   if (infill) capabilities.push_back("insert");
-  return {{"modelfile", fmt::format("# {}, served by kakeya-llm\nFROM {}\n", context.model_id, context.model_id)},
-          {"parameters", parameters},
-          // The template itself is built in; this says which variables it has, which is what clients look for.
-          {"template", infill ? "{{ .System }}{{ .Prompt }}{{ .Suffix }}" : "{{ .System }}{{ .Prompt }}"},
-          {"details", details(model)},
-          {"model_info",
-           {{"general.architecture", arch},
-            {"general.parameter_count", model.parameters},
-            {arch + ".context_length", context.context_tokens()},
-            {arch + ".embedding_length", model.hidden_size},
-            {arch + ".block_count", model.layers},
-            {arch + ".attention.head_count", model.heads},
-            {arch + ".attention.head_count_kv", model.kv_heads},
-            {arch + ".attention.key_length", model.head_dim},
-            {arch + ".vocab_size", model.vocab_size}}},
-          {"capabilities", capabilities},
-          {"modified_at", time_text(context.started_at * kSecond)}};
+  return {
+      {"modelfile", fmt::format("# {}, served by kakeya-llm\nFROM {}\n", context.model_id, context.model_id)},
+      {"parameters", parameters},
+      // The template itself is built in; this says which variables it has, which is what clients look for.
+      {"template", infill ? "{{ .System }}{{ .Prompt }}{{ .Suffix }}" : "{{ .System }}{{ .Prompt }}"},
+      {"details", details(model)},
+      {"model_info",
+       {{"general.architecture", arch},
+        {"general.parameter_count", model.parameters},
+        {arch + ".context_length", context.context_tokens()},
+        {arch + ".embedding_length", model.hidden_size},
+        {arch + ".block_count", model.layers},
+        {arch + ".attention.head_count", model.heads},
+        {arch + ".attention.head_count_kv", model.kv_heads},
+        {arch + ".attention.key_length", model.head_dim},
+        {arch + ".vocab_size", model.vocab_size}}},
+      {"capabilities", capabilities},
+      {"modified_at", time_text(context.started_at * kSecond)}};
 }
 
 }  // namespace kakeya::serve::ollama

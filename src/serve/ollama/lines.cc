@@ -6,8 +6,6 @@
 #include <chrono>
 #include <ctime>
 
-#include "serve/wire/fields.h"
-
 namespace kakeya::serve::ollama {
 namespace {
 
@@ -56,7 +54,8 @@ void Lines::end_call(std::vector<Json>& out) {
   if (call_name_.empty()) return;
   Json arguments = Json::parse(call_arguments_.empty() ? "{}" : call_arguments_, nullptr, false);
   if (!generate_ && arguments.is_object()) {
-    Json call = {{"function", {{"index", calls_.size()}, {"name", call_name_}, {"arguments", std::move(arguments)}}}};
+    Json call = {
+        {"function", {{"index", calls_.size()}, {"name", call_name_}, {"arguments", std::move(arguments)}}}};
     Json line = object("", "");
     line["message"]["tool_calls"] = Json::array({call});
     calls_.push_back(std::move(call));
@@ -76,7 +75,8 @@ Json Lines::last(const dialog::AnswerPart& part) const {
   line["done"] = true;
   line["done_reason"] = done.finish == FinishReason::kLength ? "length" : "stop";
   line["total_duration"] = nanoseconds(part.elapsed_ms);
-  line["load_duration"] = nanoseconds(done.usage.queued_ms);  // the model is there; what passes before it is the queue
+  line["load_duration"] =
+      nanoseconds(done.usage.queued_ms);  // the model is there; what passes before it is the queue
   line["prompt_eval_count"] = done.usage.prompt_tokens;
   line["prompt_eval_duration"] = nanoseconds(done.usage.prefill_ms);
   line["eval_count"] = done.usage.output_tokens;

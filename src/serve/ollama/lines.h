@@ -5,10 +5,9 @@
 #include <vector>
 
 #include "dialog/dialog.h"
+#include "serve/json.h"
 
 namespace kakeya::serve::ollama {
-
-using Json = nlohmann::ordered_json;
 
 // UTC with nanoseconds, as Ollama writes times. `ns` since 1970.
 std::string time_text(std::int64_t ns);

@@ -10,9 +10,9 @@ namespace kakeya::serve::ollama {
 
 struct Call {
   dialog::DialogRequest request;
-  std::string model;     // as the client wrote it
-  bool stream = true;    // Ollama's default
-  bool generate = false;  // answers carry "response" instead of "message"
+  std::string model;       // as the client wrote it
+  bool stream = true;      // Ollama's default
+  bool generate = false;   // answers carry "response" instead of "message"
   bool load_only = false;  // without messages or prompt: the answer says that the model is there
   // /api/generate, where the prompt is not a chat: text around which tokens are still to be made.
   struct Raw {

@@ -6,13 +6,14 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "serve/drive.h"
 #include "serve/failures.h"
+#include "serve/json.h"
 #include "serve/ollama/catalog.h"
 #include "serve/ollama/lines.h"
 #include "serve/ollama/request.h"
-#include "serve/wire/fields.h"
 
 namespace kakeya::serve::ollama {
 namespace {
@@ -20,20 +21,15 @@ namespace {
 using http::ApiError;
 using http::Request;
 using http::Response;
+constexpr std::size_t kMaxTexts = 2048;  // as OpenAI's embeddings
+
 using Replies = std::vector<std::unique_ptr<dialog::Reply>>;
-using wire::Fields;
 
 Response text_error(const ApiError& error) {
   Response response;
   response.status = error.status;
-  response.body = wire::dump({{"error", error.message}});
+  response.body = dump({{"error", error.message}});
   http::add_error_headers(error, response);
-  return response;
-}
-
-Response json_response(const Json& value) {
-  Response response;
-  response.body = wire::dump(value);
   return response;
 }
 
@@ -51,8 +47,10 @@ Result<std::vector<Token>> raw_tokens(const Engine& engine, const Call::Raw& raw
   if (!raw.infill) return engine.encode(raw.prompt, true);
   if (!can_infill(engine)) return unsupported("suffix: this model has no tokens for filling in");
   std::vector<Token> ids;
-  const std::pair<std::string, bool> pieces[] = {{"<|fim_prefix|>", true}, {raw.prompt, false},
-                                                 {"<|fim_suffix|>", true}, {raw.suffix, false},
+  const std::pair<std::string, bool> pieces[] = {{"<|fim_prefix|>", true},
+                                                 {raw.prompt, false},
+                                                 {"<|fim_suffix|>", true},
+                                                 {raw.suffix, false},
                                                  {"<|fim_middle|>", true}};
   for (const auto& [text, special] : pieces) {
     KAKEYA_ASSIGN(const std::vector<Token> part, engine.encode(text, special));
@@ -66,7 +64,7 @@ Response stream_lines(Context& context, std::shared_ptr<Replies> replies, std::s
   response.content_type = "application/x-ndjson";
   response.stream = [&context, replies, lines](http::Writer& writer) {
     DriveHooks hooks;
-    const auto send = [&](const Json& line) { return writer.write(wire::dump(line) + "\n"); };
+    const auto send = [&](const Json& line) { return writer.write(dump(line) + "\n"); };
     hooks.part = [&](std::size_t, const dialog::AnswerPart& part) {
       const std::vector<Json> made = lines->add(part);
       return std::all_of(made.begin(), made.end(), send);
@@ -119,14 +117,11 @@ http::Answer answer(Context& context, const Request& request, std::variant<Call,
 http::Answer embed(Context& context, const Request& request, bool old_route) {
   const auto start = std::chrono::steady_clock::now();
   Json body;
-  if (const auto error = wire::parse_object(request.body, body)) return *error;
+  if (const auto error = parse_body(request.body, body)) return *error;
   Fields fields(body);
-  std::string model;
-  std::vector<std::string> texts;
-  bool truncate = true;
-  fields.read("model", model);
-  fields.read(old_route ? "prompt" : "input", texts);
-  fields.read("truncate", truncate);
+  const std::string model = fields.text("model").value_or("");
+  const std::vector<std::string> texts = fields.texts(old_route ? "prompt" : "input", kMaxTexts);
+  const bool truncate = fields.boolean("truncate", true);
   if (fields.error()) return *fields.error();
   if (const auto error = check_model(context, model)) return *error;
   Json vectors = Json::array();
@@ -142,35 +137,37 @@ http::Answer embed(Context& context, const Request& request, bool old_route) {
     for (const float x : vector.value()) square += static_cast<double>(x) * static_cast<double>(x);
     const double scale = old_route || square == 0 ? 1 : 1 / std::sqrt(square);
     Json numbers = Json::array();
-    for (const float x : vector.value()) numbers.push_back(static_cast<float>(static_cast<double>(x) * scale));
+    for (const float x : vector.value())
+      numbers.push_back(static_cast<float>(static_cast<double>(x) * scale));
     vectors.push_back(std::move(numbers));
     tokens += input.size();
   }
   if (old_route) return json_response({{"embedding", vectors.empty() ? Json::array() : vectors[0]}});
   const auto spent = std::chrono::steady_clock::now() - start;
-  return json_response({{"model", model},
-                        {"embeddings", std::move(vectors)},
-                        {"total_duration", std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count()},
-                        {"load_duration", 0},
-                        {"prompt_eval_count", tokens}});
+  return json_response(
+      {{"model", model},
+       {"embeddings", std::move(vectors)},
+       {"total_duration", std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count()},
+       {"load_duration", 0},
+       {"prompt_eval_count", tokens}});
 }
 
 http::Answer show_model(Context& context, const Request& request) {
   Json body;
-  if (const auto error = wire::parse_object(request.body, body)) return *error;
+  if (const auto error = parse_body(request.body, body)) return *error;
   Fields fields(body);
-  std::string name, model;
-  fields.read("name", name);  // older clients
-  fields.read("model", model);
+  const std::string name = fields.text("name").value_or("");  // older clients
+  const std::string model = fields.text("model").value_or(name);
   if (fields.error()) return *fields.error();
-  if (const auto error = check_model(context, model.empty() ? name : model)) return *error;
+  if (const auto error = check_model(context, model)) return *error;
   return json_response(show(context));
 }
 
 }  // namespace
 
 void add_routes(http::Router& router, Context& context) {
-  const auto add = [&](const char* method, const char* path, std::function<http::Answer(const Request&)> handler) {
+  const auto add = [&](const char* method, const char* path,
+                       std::function<http::Answer(const Request&)> handler) {
     router.add({method, path, std::move(handler), false, text_error});
   };
   add("GET", "/api/version", [](const Request&) { return json_response({{"version", kApiVersion}}); });
@@ -182,7 +179,8 @@ void add_routes(http::Router& router, Context& context) {
   add("POST", "/api/generate",
       [&context](const Request& request) { return answer(context, request, read_generate(request.body)); });
   add("POST", "/api/embed", [&context](const Request& request) { return embed(context, request, false); });
-  add("POST", "/api/embeddings", [&context](const Request& request) { return embed(context, request, true); });
+  add("POST", "/api/embeddings",
+      [&context](const Request& request) { return embed(context, request, true); });
 }
 
 }  // namespace kakeya::serve::ollama
