@@ -2,6 +2,7 @@
 #pragma once
 #include <kakeya/engine.h>
 #include <kakeya/service.h>
+#include <kakeya/speed.h>
 
 #include <atomic>
 #include <cstdint>
