@@ -63,6 +63,7 @@ int fail(const Error& error, std::string_view next_step) {
   if (!next_step.empty()) fmt::print(stderr, "{}\n", next_step);
   switch (error.code) {
     case ErrorCode::kInvalidArgument:
+    case ErrorCode::kContextOverflow:
       return kUsage;
     case ErrorCode::kCancelled:
       return kInterruptedCode;

@@ -55,7 +55,8 @@ class Engine {
   // Family chosen by the tokenizer's special tokens; an unknown one is refused by name.
   virtual Result<std::string> render_chat(const ChatRequest& request) const = 0;
   // The rendered chat as tokens. Only the template's own special tokens become control tokens; the same text
-  // inside a message or a tool is ordinary text. Errors: as encode and render_chat.
+  // inside a message or a tool is ordinary text, as in encode(text, false). Errors: as encode and
+  // render_chat.
   virtual Result<std::vector<Token>> encode_chat(const ChatRequest& request) const = 0;
   // What the model's publisher asks for where a request says nothing (generation_config.json).
   virtual const SamplingDefaults& sampling_defaults() const = 0;

@@ -14,7 +14,9 @@ Error errno_error(const std::string& what, int number) {
   return {number == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo, what + ": " + std::strerror(number)};
 }
 
-Status write_all(int fd, std::string_view content, const std::string& name) {
+using Pieces = std::span<const std::span<const std::byte>>;
+
+Status write_all(int fd, std::span<const std::byte> content, const std::string& name) {
   std::size_t done = 0;
   while (done < content.size()) {
     const ssize_t n = ::write(fd, content.data() + done, content.size() - done);
@@ -22,8 +24,26 @@ Status write_all(int fd, std::string_view content, const std::string& name) {
     if (n <= 0) return errno_error("write " + name, n < 0 ? errno : ENOSPC);
     done += static_cast<std::size_t>(n);
   }
+  return {};
+}
+
+Status write_pieces(int fd, Pieces pieces, const std::string& name) {
+  for (const auto piece : pieces) KAKEYA_TRY(write_all(fd, piece, name));
   if (::fsync(fd) != 0) return errno_error("sync " + name, errno);
   return {};
+}
+
+Status write_atomic(const std::string& path, Pieces pieces, mode_t mode) {
+  const std::string temporary = path + ".tmp." + std::to_string(::getpid());
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  if (fd < 0) return errno_error("create " + temporary, errno);
+  Status status = write_pieces(fd, pieces, path);
+  if (::close(fd) != 0 && status.ok()) status = errno_error("close " + path, errno);
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    status = errno_error("rename to " + path, errno);
+  }
+  if (!status.ok()) ::unlink(temporary.c_str());
+  return status;
 }
 
 }  // namespace
@@ -54,16 +74,12 @@ Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes) 
 }
 
 Status write_file_atomic(const std::string& path, std::string_view content) {
-  const std::string temporary = path + ".tmp." + std::to_string(::getpid());
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return errno_error("create " + temporary, errno);
-  Status status = write_all(fd, content, path);
-  if (::close(fd) != 0 && status.ok()) status = errno_error("close " + path, errno);
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
-    status = errno_error("rename to " + path, errno);
-  }
-  if (!status.ok()) ::unlink(temporary.c_str());
-  return status;
+  const auto piece = std::as_bytes(std::span(content.data(), content.size()));
+  return write_atomic(path, Pieces(&piece, 1), 0644);
+}
+
+Status write_private_file_atomic(const std::string& path, Pieces pieces) {
+  return write_atomic(path, pieces, 0600);
 }
 
 }  // namespace kakeya::base

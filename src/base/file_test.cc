@@ -49,6 +49,19 @@ TEST_F(Files, AnEmptyFileIsEmpty) {
   EXPECT_TRUE(MappedFile::open(path("empty"))->bytes().empty());
 }
 
+TEST_F(Files, APrivateFileHoldsItsPiecesInOrderForItsOwnerAlone) {
+  const std::string a = "first, ", b, c = "second";
+  const std::span<const std::byte> pieces[] = {std::as_bytes(std::span(a)), std::as_bytes(std::span(b)),
+                                               std::as_bytes(std::span(c))};
+  ASSERT_TRUE(write_private_file_atomic(path("p"), pieces).ok());
+  EXPECT_EQ(*read_file(path("p"), 100), "first, second");
+  EXPECT_EQ(fs::status(path("p")).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(entries(), 1u);
+  const Status nowhere = write_private_file_atomic(path("none/p"), pieces);
+  ASSERT_FALSE(nowhere.ok());
+  EXPECT_EQ(nowhere.error().code, ErrorCode::kNotFound);
+}
+
 TEST_F(Files, AWriteReplacesTheWholeFile) {
   ASSERT_TRUE(write_file_atomic(path("a"), std::string(100000, 'x')).ok());
   ASSERT_TRUE(write_file_atomic(path("a"), "short").ok());

@@ -37,10 +37,14 @@ class Digest {
 
 }  // namespace
 
-std::string sha256_hex(std::span<const std::byte> bytes) {
+std::string sha256_hex(std::span<const std::span<const std::byte>> pieces) {
   Digest digest;
-  digest.update(bytes);
+  for (const auto piece : pieces) digest.update(piece);
   return digest.hex();
+}
+
+std::string sha256_hex(std::span<const std::byte> bytes) {
+  return sha256_hex(std::span<const std::span<const std::byte>>(&bytes, 1));
 }
 
 std::string sha256_hex(std::string_view text) {

@@ -26,12 +26,23 @@ Token draw_residual(std::span<float> p, std::span<const float> q, Token draft, d
   return pick(p, u);
 }
 
+// The row that predicts draft i, as the rules leave it.
+std::span<const float> ruled_row(const VerifyInput& input, std::size_t i) {
+  const std::span<const float> row = input.logits.row(i);
+  return input.rules == nullptr ? row : input.rules->apply(row);
+}
+
+void hear(const VerifyInput& input, Token token) {
+  if (input.rules != nullptr) input.rules->accept(token);
+}
+
 }  // namespace
 
 Verdict accept_target_sample(const VerifyInput& input, std::vector<float>& scratch) {
   KAKEYA_CHECK(input.logits.rows == input.drafts.size() + 1);
   for (std::size_t i = 0;; ++i) {
-    const Token own = sample(input.logits.row(i), input.sampling, input.position + i, scratch);
+    const Token own = sample(ruled_row(input, i), input.sampling, input.position + i, scratch);
+    hear(input, own);
     if (i == input.drafts.size() || input.drafts[i] != own) return {i, own};
   }
 }
@@ -46,14 +57,21 @@ Verdict accept_rejection(const VerifyInput& input, Rows<const float> q, std::vec
     const std::uint64_t position = input.position + i;
     const Token draft = input.drafts[i];
     const auto at = static_cast<std::size_t>(draft);
-    distribution(input.logits.row(i), input.sampling, p);
+    distribution(ruled_row(input, i), input.sampling, p);
     const auto proposed = q.rows == 0 ? std::span<const float>() : q.row(i);
     const double chance = proposed.empty() ? 1.0 : proposed[at];
-    if (uniform(seed, position, kAcceptStream) * chance < p[at]) continue;
-    return {i, draw_residual(p, proposed, draft, uniform(seed, position, kResidualStream))};
+    if (uniform(seed, position, kAcceptStream) * chance < p[at]) {
+      hear(input, draft);
+      continue;
+    }
+    const Token next = draw_residual(p, proposed, draft, uniform(seed, position, kResidualStream));
+    hear(input, next);
+    return {i, next};
   }
   const std::size_t last = input.drafts.size();
-  return {last, sample(input.logits.row(last), input.sampling, input.position + last, scratch)};
+  const Token next = sample(ruled_row(input, last), input.sampling, input.position + last, scratch);
+  hear(input, next);
+  return {last, next};
 }
 
 }  // namespace kakeya::decode

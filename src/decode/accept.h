@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/rows.h"
+#include "decode/row_rules.h"
 
 namespace kakeya::decode {
 
@@ -17,6 +18,7 @@ struct VerifyInput {
   std::span<const Token> drafts;  // draft i was proposed for position + i
   std::uint64_t position = 0;
   SamplingOptions sampling;
+  RowRules* rules = nullptr;  // applied row by row; hears of every token that stands
 };
 
 struct Verdict {

@@ -88,12 +88,12 @@ void AutoPolicy::hope_again() {
 void AutoPolicy::begin(const PromptCost& cost) {
   hope_again();
   ledger_.begin(cost, advance_steps());
-  const std::size_t pieces = (cost.tokens - 1) / kPrefillRows;  // the last one waits
-  if (cost.observe_ms > 0 && pieces > 0) {
-    curve_.add_observe(kPrefillRows, cost.observe_ms / static_cast<double>(pieces));
+  if (cost.observe_ms > 0 && cost.observed_pieces > 0) {
+    curve_.add_observe(cost.observed_rows / cost.observed_pieces,
+                       cost.observe_ms / static_cast<double>(cost.observed_pieces));
   }
   curve_.refresh_plain();
-  plain_context_ = cost.tokens;
+  plain_context_ = cost.kept + cost.tokens;
 }
 
 double AutoPolicy::tokens_per_ms(std::size_t width) const {
@@ -192,7 +192,9 @@ void AutoPolicy::observed(std::size_t rows, double ms) {
 
 void AutoPolicy::record(const CycleCost& cost) {
   ++cycle_;
-  if (cost.rows == 1) {
+  if (cost.shared) {
+    record_shared(cost);
+  } else if (cost.rows == 1) {
     ++report_.plain_cycles;
     drafted_since_plain_ = 0;
     curve_.add_target(1, cost.target_ms);
@@ -204,6 +206,11 @@ void AutoPolicy::record(const CycleCost& cost) {
   }
   token_ += cost.emitted;
   if (cost.rows > 1) last_draft_token_ = token_;
+}
+
+void AutoPolicy::record_shared(const CycleCost& cost) {
+  ++(cost.rows == 1 ? report_.plain_cycles : report_.speculative_cycles);
+  if (cost.proposed > 0) acceptance_.record(cost.proposed, cost.accepted);
 }
 
 void AutoPolicy::record_speculative(const CycleCost& cost) {

@@ -55,6 +55,7 @@ class AutoPolicy final : public WidthPolicy {
   void hope_again();
   bool refresh_due(const CycleRoom& room) const;
   void record_speculative(const CycleCost& cost);
+  void record_shared(const CycleCost& cost);  // what it accepted, not what it cost
 
   PolicyMemory& memory_;
   CostCurve curve_;

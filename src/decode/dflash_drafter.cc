@@ -6,8 +6,9 @@
 
 namespace kakeya::decode {
 
-void DFlashDrafter::begin() {
-  kv_.reset();
+void DFlashDrafter::begin(std::size_t kept) {
+  KAKEYA_CHECK(kept <= kv_.length());
+  kv_.truncate(kept);
   stats_ = {};
 }
 

@@ -17,7 +17,7 @@ class DFlashDrafter final : public Drafter {
   std::span<const std::size_t> tap_layers() const override { return draft_.tap_layers(); }
   std::size_t block_size() const override { return draft_.block_size(); }
   std::size_t length() const override { return kv_.length(); }
-  void begin() override;
+  void begin(std::size_t kept) override;
   Status observe(std::span<const Token> tokens, Rows<const float> taps) override;
   Result<Proposal> propose(const ProposeRequest& request) override;
   const DraftStats& stats() const override { return stats_; }

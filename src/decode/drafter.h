@@ -40,8 +40,8 @@ class Drafter {
   virtual std::size_t block_size() const = 0;  // positions it was made for, anchor included
   virtual std::size_t length() const = 0;      // tokens observed since begin()
 
-  // A new sequence.
-  virtual void begin() = 0;
+  // A new sequence that shares its first `kept` <= length() tokens with the last one.
+  virtual void begin(std::size_t kept) = 0;
   // The next settled tokens of the sequence and their tapped states [tokens, taps * hidden].
   virtual Status observe(std::span<const Token> tokens, Rows<const float> taps) = 0;
   virtual Result<Proposal> propose(const ProposeRequest& request) = 0;

@@ -28,10 +28,13 @@ class CountingModel final : public model::Model {
   const model::Weight& embedding() const override { return inner_.embedding(); }
   const model::Weight& head() const override { return inner_.head(); }
   model::ScratchPtr make_scratch() const override { return inner_.make_scratch(); }
-  Status forward(const kernels::Compute& compute, const model::ForwardRequest& request,
-                 model::Scratch& scratch, model::ForwardResult& result) const override {
+  void normalise(const kernels::Compute& compute, Rows<float> states) const override {
+    inner_.normalise(compute, states);
+  }
+  Status forward(const kernels::Compute& compute, std::span<const model::ForwardRequest> requests,
+                 model::Scratch& scratch, std::span<model::ForwardResult* const> results) const override {
     ++forwards;
-    return inner_.forward(compute, request, scratch, result);
+    return inner_.forward(compute, requests, scratch, results);
   }
   mutable std::uint64_t forwards = 0;
 

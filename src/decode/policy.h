@@ -8,9 +8,12 @@
 namespace kakeya::decode {
 
 struct PromptCost {
-  std::size_t tokens = 0;
+  std::size_t tokens = 0;  // that were run
   double target_ms = 0;
-  double observe_ms = 0;  // of the rows that the draft observed before the first token
+  // Of the rows that the draft observed before the first token, and in how many pieces.
+  double observe_ms = 0;
+  std::size_t observed_rows = 0, observed_pieces = 0;
+  std::size_t kept = 0;  // tokens before these, in the cache already
 };
 
 struct CycleRoom {
@@ -24,6 +27,7 @@ struct CycleCost {
   std::size_t rows = 1;  // verified, anchor included; 1 = a plain step
   std::size_t proposed = 0, accepted = 0, emitted = 0;
   double draft_ms = 0, target_ms = 0;
+  bool shared = false;  // the pass had rows of other sequences too: its time says nothing of this one's width
 };
 
 class WidthPolicy {

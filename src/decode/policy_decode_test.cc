@@ -149,7 +149,7 @@ class RecordingDrafter final : public Drafter {
   std::span<const std::size_t> tap_layers() const override { return inner_.tap_layers(); }
   std::size_t block_size() const override { return inner_.block_size(); }
   std::size_t length() const override { return inner_.length(); }
-  void begin() override { inner_.begin(); }
+  void begin(std::size_t kept) override { inner_.begin(kept); }
   Status observe(std::span<const Token> tokens, Rows<const float> taps) override {
     return inner_.observe(tokens, taps);
   }

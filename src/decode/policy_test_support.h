@@ -56,6 +56,8 @@ inline Outcome simulate(PolicyMemory& memory, const Machine& machine, const Requ
   std::size_t unobserved = request.prompt;
   while (drafting && unobserved > kPrefillRows) {
     prompt.observe_ms += machine.observe_ms(kPrefillRows);
+    prompt.observed_rows += kPrefillRows;
+    ++prompt.observed_pieces;
     unobserved -= kPrefillRows;
   }
   policy.begin(prompt);

@@ -5,7 +5,8 @@
 
 #include <algorithm>
 
-#include "decode/sampler.h"
+#include "base/check.h"
+#include "decode/logprobs.h"
 
 namespace kakeya::decode {
 
@@ -26,24 +27,112 @@ Result<BlockPlan> plan_block(std::size_t draft_block, std::size_t block_size, st
 }
 
 SpeculativeDecoder::SpeculativeDecoder(TargetRun& target, Drafter* drafter, DecodePlan plan)
-    : target_(target), drafter_(drafter), plan_(std::move(plan)) {
+    : target_(target), drafter_(drafter), plan_(std::move(plan)), rules_({}, {}, {}) {
   KAKEYA_CHECK(plan_.max_tokens >= 1 && plan_.block.width >= 1 && plan_.block.width <= plan_.block.block);
   if (!drafting()) drafter_ = nullptr;
 }
 
-Result<Token> SpeculativeDecoder::start(std::span<const Token> prompt) {
-  if (plan_.policy != nullptr && drafter_ != nullptr && !plan_.policy->wants_draft(prompt.size())) {
+void SpeculativeDecoder::begin(std::span<const Token> prompt, std::size_t kept) {
+  KAKEYA_CHECK(kept < prompt.size());
+  if (plan_.policy != nullptr && drafter_ != nullptr && !plan_.policy->wants_draft(prompt.size() - kept)) {
+    drafter_->begin(kept);
     drafter_ = nullptr;
   }
-  PrefillTimes times;
-  KAKEYA_ASSIGN(const std::size_t unobserved, prefill(target_, drafter_, prompt, plan_.clock, &times));
-  if (plan_.policy != nullptr) plan_.policy->begin({prompt.size(), times.target_ms, times.observe_ms});
+  target_.begin(kept);
+  if (drafter_ != nullptr) drafter_->begin(kept);
+  rules_ = RowRules(plan_.rules, plan_.stops.ids(), prompt);
+  prompt_ = prompt.subspan(kept);
+  prompt_cost_ = {};
+  prompt_cost_.tokens = prompt_.size();
+  prompt_cost_.kept = kept;
+}
+
+std::size_t SpeculativeDecoder::rows_due() const {
+  if (in_prompt()) return prompt_.size();
+  return drafter_ == nullptr ? 1 : plan_.block.width;
+}
+
+Result<Feed> SpeculativeDecoder::prepare(std::size_t prompt_rows) {
+  Feed feed;
+  if (drafter_ != nullptr) feed.taps = drafter_->tap_layers();
+  if (in_prompt()) {
+    piece_ = std::min({prompt_rows, kPrefillRows, prompt_.size()});
+    feed.tokens = prompt_.first(piece_);
+    if (piece_ == prompt_.size()) feed.rows = model::LogitRows::kLast;
+    return feed;
+  }
+  KAKEYA_CHECK(!emitted_.empty() && !finished_);
+  const BlockPlan block = next_block();
+  KAKEYA_TRY(plan_.policy != nullptr && block.width < 2 ? put_aside() : settle());
+  block_.assign(1, emitted_.back());
+  propose_ms_ = 0;
+  drawn_from_ = {};
+  if (block.width >= 2) {
+    const StopWatch watch(plan_.clock, propose_ms_);
+    KAKEYA_ASSIGN(drawn_from_, propose(block));
+  }
+  feed.tokens = block_;
+  feed.rows = model::LogitRows::kAll;
+  if (drafter_ == nullptr) feed.taps = {};  // put_aside may have given it up
+  return feed;
+}
+
+Result<std::span<const Token>> SpeculativeDecoder::absorb(const PassTime& time) {
+  if (!in_prompt()) {
+    KAKEYA_TRY(absorb_cycle(time));
+    return std::span<const Token>(emitted_);
+  }
+  KAKEYA_TRY(absorb_piece(time));
+  return in_prompt() ? std::span<const Token>() : std::span<const Token>(emitted_);
+}
+
+Status SpeculativeDecoder::absorb_piece(const PassTime& time) {
+  const auto piece = prompt_.first(piece_);
+  target_.keep(target_.length());
+  prompt_cost_.target_ms += time.ms;
+  prompt_ = prompt_.subspan(piece_);
+  if (!in_prompt()) {
+    unsettled_.assign(piece.begin(), piece.end());
+    first_token();
+    return {};
+  }
+  if (drafter_ == nullptr) return {};
+  const StopWatch watch(plan_.clock, prompt_cost_.observe_ms);
+  prompt_cost_.observed_rows += piece.size();
+  ++prompt_cost_.observed_pieces;
+  return drafter_->observe(piece, target_.taps());
+}
+
+void SpeculativeDecoder::first_token() {
+  if (plan_.policy != nullptr) plan_.policy->begin(prompt_cost_);
   prompt_forwards_ = target_.forwards();
-  const auto rest = prompt.last(unobserved);
-  unsettled_.assign(rest.begin(), rest.end());
-  emitted_.assign(1, sample(target_.logits().row(0), plan_.sampling, prompt.size(), scratch_));
+  VerifyInput input;
+  input.logits = target_.logits().sub(0, 1);
+  input.position = target_.length();
+  input.sampling = plan_.sampling;
+  input.rules = &rules_;
+  emitted_.assign(1, accept_target_sample(input, scratch_).next);
   emit();
-  return emitted_.back();
+  note_logprobs();
+}
+
+Status SpeculativeDecoder::pass(std::span<const Token>& out) {
+  KAKEYA_ASSIGN(const Feed feed, prepare());
+  PassTime time;
+  {
+    const StopWatch watch(plan_.clock, time.ms);
+    KAKEYA_TRY(target_.feed(feed.tokens, feed.rows, feed.taps));
+  }
+  KAKEYA_ASSIGN(out, absorb(time));
+  return {};
+}
+
+Result<Token> SpeculativeDecoder::start(std::span<const Token> prompt) {
+  KAKEYA_CHECK(!prompt.empty());
+  begin(prompt, 0);
+  std::span<const Token> first;
+  while (first.empty()) KAKEYA_TRY(pass(first));
+  return first.front();
 }
 
 void SpeculativeDecoder::emit() {
@@ -133,13 +222,14 @@ Verdict SpeculativeDecoder::judge(Rows<const float> q, std::size_t position) {
   input.drafts = std::span<const Token>(block_).subspan(1);
   input.position = position;
   input.sampling = plan_.sampling;
+  input.rules = &rules_;
   const bool rejection = plan_.rule == AcceptRule::kRejection && plan_.sampling.temperature > 0;
   return rejection ? accept_rejection(input, q, scratch_) : accept_target_sample(input, scratch_);
 }
 
-void SpeculativeDecoder::record(const Verdict& verdict, double draft_ms, double target_ms) {
-  draft_ms_ += draft_ms;
-  verify_ms_ += target_ms;
+void SpeculativeDecoder::record(const Verdict& verdict, const PassTime& time) {
+  draft_ms_ += propose_ms_;
+  verify_ms_ += time.ms;
   const std::size_t proposed = block_.size() - 1;
   if (drafter_ != nullptr || plan_.policy != nullptr) {
     cycles_.push_back({static_cast<std::uint32_t>(proposed), static_cast<std::uint32_t>(verdict.accepted),
@@ -151,36 +241,38 @@ void SpeculativeDecoder::record(const Verdict& verdict, double draft_ms, double 
   cost.proposed = proposed;
   cost.accepted = verdict.accepted;
   cost.emitted = emitted_.size();
-  cost.draft_ms = draft_ms;
-  cost.target_ms = target_ms;
+  cost.draft_ms = propose_ms_;
+  cost.target_ms = time.ms;
+  cost.shared = time.shared;
   plan_.policy->record(cost);
 }
 
-Result<std::span<const Token>> SpeculativeDecoder::step() {
-  KAKEYA_CHECK(!emitted_.empty() && !finished_);
-  const BlockPlan block = next_block();
-  KAKEYA_TRY(plan_.policy != nullptr && block.width < 2 ? put_aside() : settle());
-  block_.assign(1, emitted_.back());
-  const std::size_t before = target_.length();
-  double draft_ms = 0, target_ms = 0;
-  Rows<const float> q;
-  if (block.width >= 2) {
-    const StopWatch watch(plan_.clock, draft_ms);
-    KAKEYA_ASSIGN(q, propose(block));
+void SpeculativeDecoder::note_logprobs() {
+  logprobs_.clear();
+  if (plan_.logprobs < 0) return;
+  for (std::size_t i = 0; i < emitted_.size(); ++i) {
+    logprobs_.push_back(logprob_of(target_.logits().row(i), emitted_[i], plan_.logprobs));
   }
-  {
-    const StopWatch watch(plan_.clock, target_ms);
-    const auto taps = drafter_ != nullptr ? drafter_->tap_layers() : std::span<const std::size_t>();
-    KAKEYA_TRY(target_.feed(block_, model::LogitRows::kAll, taps));
-  }
-  const Verdict verdict = judge(q, before + 1);
+}
+
+Status SpeculativeDecoder::absorb_cycle(const PassTime& time) {
+  const std::size_t before = target_.length() - block_.size();
+  const Verdict verdict = judge(drawn_from_, before + 1);
   emitted_.assign(block_.begin() + 1, block_.begin() + 1 + static_cast<std::ptrdiff_t>(verdict.accepted));
   emitted_.push_back(verdict.next);
   emit();
-  record(verdict, draft_ms, target_ms);
+  accepted_ = std::min(verdict.accepted, emitted_.size());
+  note_logprobs();
+  record(verdict, time);
   target_.keep(before + emitted_.size());
   unsettled_.assign(block_.begin(), block_.begin() + static_cast<std::ptrdiff_t>(emitted_.size()));
-  return std::span<const Token>(emitted_);
+  return {};
+}
+
+Result<std::span<const Token>> SpeculativeDecoder::step() {
+  std::span<const Token> out;
+  KAKEYA_TRY(pass(out));
+  return out;
 }
 
 }  // namespace kakeya::decode

@@ -15,6 +15,7 @@
 #include "decode/clock.h"
 #include "decode/drafter.h"
 #include "decode/policy.h"
+#include "decode/row_rules.h"
 #include "decode/stop.h"
 #include "decode/target_run.h"
 
@@ -39,9 +40,24 @@ struct DecodePlan {
   SamplingOptions sampling;
   AcceptRule rule = AcceptRule::kTargetSample;
   StopRules stops;
-  WidthPolicy* policy =
-      nullptr;  // chooses the width of each cycle, at most block.width; outlives the decoder
+  TokenRules rules;
+  int logprobs = -1;  // as GenerateOptions
+  // Chooses the width of each cycle, at most block.width; outlives the decoder.
+  WidthPolicy* policy = nullptr;
   Clock clock = steady_clock_ms;
+};
+
+// What the target's next pass is to read for one sequence; views that stand until absorb().
+struct Feed {
+  std::span<const Token> tokens;
+  model::LogitRows rows = model::LogitRows::kNone;
+  std::span<const std::size_t> taps;
+};
+
+// How long a pass took. `shared`: it had rows of other sequences too, and `ms` is this one's part.
+struct PassTime {
+  double ms = 0;
+  bool shared = false;
 };
 
 class SpeculativeDecoder {
@@ -55,11 +71,28 @@ class SpeculativeDecoder {
   // A full block is verified while the cache has room, even when the budget is smaller: the counts of the
   // last cycle then mean the same as those of every other one.
   Result<std::span<const Token>> step();
+
+  // The same with the target's pass left to the caller, who may share it among sequences: begin() once, then
+  // prepare(), the pass into target.result(), absorb(), until finished(). `kept` < prompt.size() tokens of
+  // the prompt are in the target's cache, and in the drafter's when there is one. `prompt` outlives the
+  // prompt's passes.
+  void begin(std::span<const Token> prompt, std::size_t kept);
+  // The draft's own work, and what to feed: at most `prompt_rows` tokens of a prompt, or a cycle.
+  Result<Feed> prepare(std::size_t prompt_rows = kPrefillRows);
+  // Rows that prepare() would ask for at most; of a prompt, all that is left.
+  std::size_t rows_due() const;
+  // The new tokens; none while the prompt is not done.
+  Result<std::span<const Token>> absorb(const PassTime& time);
+  bool in_prompt() const { return !prompt_.empty(); }
+  std::size_t prompt_done() const { return target_.length(); }
+
   // Lets the drafter observe what is settled. step() does it by itself; call it after the last one.
   Status settle();
 
   // Why no further step is due; nothing while one is.
   std::optional<FinishReason> finished() const { return finished_; }
+  std::span<const TokenLogprob> logprobs() const { return logprobs_; }  // of the last tokens, when asked for
+  std::size_t accepted() const { return accepted_; }  // how many of the last tokens came from the draft
   const std::vector<Cycle>& cycles() const { return cycles_; }  // empty without drafting and without a policy
   std::uint64_t target_forwards() const { return target_.forwards() - prompt_forwards_; }
   double draft_ms() const { return draft_ms_; }    // observe + propose, the prompt's last piece included
@@ -67,6 +100,10 @@ class SpeculativeDecoder {
 
  private:
   bool drafting() const { return drafter_ != nullptr && plan_.block.width > 1; }
+  Status pass(std::span<const Token>& out);  // prepare, feed, absorb
+  Status absorb_piece(const PassTime& time);
+  void first_token();
+  Status absorb_cycle(const PassTime& time);
   // Block and width of the next cycle, {1, 1} for a plain step.
   BlockPlan next_block();
   // Appends drafts to block_ and returns what they were drawn from.
@@ -76,20 +113,29 @@ class SpeculativeDecoder {
   Status put_aside();
   Status observe(std::span<const Token> tokens, Rows<const float> taps);
   void emit();
-  void record(const Verdict& verdict, double draft_ms, double target_ms);
+  void record(const Verdict& verdict, const PassTime& time);
+  void note_logprobs();
 
   TargetRun& target_;
   Drafter* drafter_;
   DecodePlan plan_;
+  std::span<const Token> prompt_;  // what is left of it
+  PromptCost prompt_cost_;
+  RowRules rules_;
+  Rows<const float> drawn_from_;  // what the drafts of this cycle were drawn from
+  std::size_t piece_ = 0;         // tokens of the prompt in the pass at hand
   std::vector<Token> unsettled_;  // in the cache, not yet observed: the first rows of the last feed
   std::vector<Token> block_;      // anchor, drafts
   std::vector<Token> emitted_;    // of the last cycle
   std::vector<float> scratch_;
   std::vector<Cycle> cycles_;
+  std::vector<TokenLogprob> logprobs_;
+  std::size_t accepted_ = 0;
   std::size_t emitted_total_ = 0;
   std::uint64_t prompt_forwards_ = 0;
   std::optional<FinishReason> finished_;
   double draft_ms_ = 0, verify_ms_ = 0;
+  double propose_ms_ = 0;  // of this cycle
 };
 
 }  // namespace kakeya::decode

@@ -176,7 +176,7 @@ class EchoDrafter final : public Drafter {
   std::span<const std::size_t> tap_layers() const override { return {}; }
   std::size_t block_size() const override { return 4; }
   std::size_t length() const override { return seen_.size(); }
-  void begin() override { seen_.clear(); }
+  void begin(std::size_t kept) override { seen_.resize(kept); }
   Status observe(std::span<const Token> tokens, Rows<const float>) override {
     seen_.insert(seen_.end(), tokens.begin(), tokens.end());
     return {};

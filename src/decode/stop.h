@@ -14,6 +14,7 @@ class StopRules {
   explicit StopRules(std::vector<Token> ids);
 
   bool is_stop(Token id) const;
+  const std::vector<Token>& ids() const { return ids_; }
   // How many of `tokens` stand: up to and including the first stop id, all of them when there is none.
   std::size_t kept(std::span<const Token> tokens) const;
 

@@ -5,15 +5,20 @@
 
 namespace kakeya::decode {
 
-Status TargetRun::feed(std::span<const Token> tokens, model::LogitRows rows,
-                       std::span<const std::size_t> tap_layers) {
+model::ForwardRequest TargetRun::stage(std::span<const Token> tokens, model::LogitRows rows,
+                                       std::span<const std::size_t> tap_layers) {
   model::ForwardRequest request;
   request.tokens = tokens;
   request.kv = &kv_;
   request.logit_rows = rows;
   request.tap_layers = tap_layers;
   ++forwards_;
-  return model_.forward(compute_, request, scratch_, result_);
+  return request;
+}
+
+Status TargetRun::feed(std::span<const Token> tokens, model::LogitRows rows,
+                       std::span<const std::size_t> tap_layers) {
+  return model_.forward(compute_, stage(tokens, rows, tap_layers), scratch_, result_);
 }
 
 void TargetRun::keep(std::size_t length) {
@@ -39,31 +44,25 @@ void TargetRun::drop_aside() {
   aside_taps_.clear();
 }
 
-void TargetRun::begin() {
+void TargetRun::begin(std::size_t kept) {
+  KAKEYA_CHECK(kept <= kv_.length());
   drop_aside();
-  kv_.reset();
+  kv_.truncate(kept);
   forwards_ = 0;
 }
 
-Result<std::size_t> prefill(TargetRun& target, Drafter* drafter, std::span<const Token> prompt,
-                            const Clock& clock, PrefillTimes* times) {
+Result<std::size_t> prefill(TargetRun& target, Drafter* drafter, std::span<const Token> prompt) {
   KAKEYA_CHECK(!prompt.empty());
-  PrefillTimes unread;
-  PrefillTimes& spent = times != nullptr ? *times : unread;
   target.begin();
-  if (drafter != nullptr) drafter->begin();
+  if (drafter != nullptr) drafter->begin(0);
   const auto taps = drafter != nullptr ? drafter->tap_layers() : std::span<const std::size_t>();
   for (std::size_t done = 0;;) {
     const auto piece = prompt.subspan(done, std::min(kPrefillRows, prompt.size() - done));
     done += piece.size();
     const bool last = done == prompt.size();
-    {
-      const StopWatch watch(clock, spent.target_ms);
-      KAKEYA_TRY(target.feed(piece, last ? model::LogitRows::kLast : model::LogitRows::kNone, taps));
-      target.keep(done);
-    }
+    KAKEYA_TRY(target.feed(piece, last ? model::LogitRows::kLast : model::LogitRows::kNone, taps));
+    target.keep(done);
     if (last) return piece.size();
-    const StopWatch watch(clock, spent.observe_ms);
     if (drafter != nullptr) KAKEYA_TRY(drafter->observe(piece, target.taps()));
   }
 }

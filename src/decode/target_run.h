@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "base/check.h"
-#include "decode/clock.h"
 #include "decode/drafter.h"
 #include "model/model.h"
 
@@ -22,9 +21,14 @@ class TargetRun {
 
   // Appends `tokens`; rows stay uncommitted until keep().
   Status feed(std::span<const Token> tokens, model::LogitRows rows, std::span<const std::size_t> tap_layers);
+  // The same in two steps, for a pass that several runs share: what to feed, and where its result goes.
+  model::ForwardRequest stage(std::span<const Token> tokens, model::LogitRows rows,
+                              std::span<const std::size_t> tap_layers);
+  model::ForwardResult& result() { return result_; }
   // Settles the cache at `length` tokens; what lies beyond is dropped.
   void keep(std::size_t length);
-  void begin();
+  // A new sequence that shares its first `kept` <= length() tokens with the last one.
+  void begin(std::size_t kept = 0);
 
   std::size_t length() const { return kv_.length(); }
   std::size_t room() const { return kv_.max_tokens() - kv_.length(); }
@@ -32,6 +36,7 @@ class TargetRun {
   // Of the last feed; valid until the next.
   Rows<const float> logits() { return result_.logits(); }
   Rows<const float> taps() { return result_.taps(); }
+  Rows<float> mutable_taps() { return result_.taps(); }
   // Rows of earlier feeds, put aside until a drafter observes them, with their tokens. At most kPrefillRows;
   // dropped by begin().
   void put_aside(std::span<const Token> tokens);  // the first rows of the last feed
@@ -57,14 +62,9 @@ class TargetRun {
   std::uint64_t forwards_ = 0;
 };
 
-struct PrefillTimes {
-  double target_ms = 0, observe_ms = 0;
-};
-
 // Runs `prompt` from an empty cache, settles it and leaves the logits of its last token in `target`.
 // `drafter` (may be null) observes all rows but those of the last piece, whose states stay in target.taps():
 // the first token can go out before they are observed. Returns how many rows those are.
-Result<std::size_t> prefill(TargetRun& target, Drafter* drafter, std::span<const Token> prompt,
-                            const Clock& clock = steady_clock_ms, PrefillTimes* times = nullptr);
+Result<std::size_t> prefill(TargetRun& target, Drafter* drafter, std::span<const Token> prompt);
 
 }  // namespace kakeya::decode

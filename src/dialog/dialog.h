@@ -17,19 +17,23 @@ namespace kakeya::dialog {
 
 enum class ToolChoice { kAuto, kNone, kRequired, kNamed };
 
-struct Sampling {  // not set = the model's own default, else greedy
+struct Sampling {  // not set = the model's own default (Engine::sampling_defaults), else greedy (temperature
+                   // 0)
   std::optional<float> temperature, top_p, min_p, repetition_penalty;
   std::optional<int> top_k;
-  std::optional<std::uint64_t> seed;  // not set: drawn, and reported
+  std::optional<std::uint64_t> seed;  // not set: drawn where the temperature is above 0, and reported
 };
 
 struct DialogRequest {
-  // Messages (roles system, user, assistant, tool; a last assistant message is continued), or a raw prompt.
+  // Messages (roles system, user, assistant, tool; a last assistant message without calls is continued), or a
+  // raw prompt. Not set, enable_thinking means false for the family "qwen3": drafts are trained without.
   std::variant<ChatRequest, std::vector<Token>> input;
   ToolChoice tool_choice = ToolChoice::kAuto;  // of the ChatRequest's tools
   std::string tool_name;                       // kNamed
   bool parallel_tools = true;
-  std::optional<ConstraintSpec> format;  // response_format, grammar; takes hold after the reasoning
+  // response_format, grammar; takes hold after the reasoning. With tools to choose from (kAuto) the answer is
+  // calls at once or text in this format; where a call must come it never applies.
+  std::optional<ConstraintSpec> format;
   Sampling sampling;
   TokenRules rules;               // constraint is set by ask()
   int logprobs = -1;              // as GenerateOptions
@@ -39,7 +43,7 @@ struct DialogRequest {
   bool ignore_stop = false;
   Speculation speculation = Speculation::kAuto;
   std::size_t block_size = 0, verify_width = 0;
-  bool parse_output = true;           // false: all text is content (raw completions)
+  bool parse_output = true;           // false: all text is content, with all its tokens (raw completions)
   bool reasoning_limit_zero = false;  // reasoning_budget 0: as enable_thinking false
   std::string kv, draft_kv, client;
   bool reuse_prefix = true;
@@ -49,9 +53,9 @@ struct DialogRequest {
 // Sent with kFinished.
 struct Summary {
   Completion completion;
-  bool tool_calls = false;  // at least one whole call was made
-  std::size_t reasoning_tokens = 0;
-  std::uint64_t seed = 0;  // in effect
+  bool tool_calls = false;           // at least one whole call was made
+  std::size_t reasoning_tokens = 0;  // tags included
+  std::uint64_t seed = 0;            // in effect
 };
 
 struct AnswerPart {
@@ -60,8 +64,8 @@ struct AnswerPart {
     kProgress,       // done
     kReasoning,      // text
     kContent,        // text
-    kToolCall,       // a call begins: call_index, call_id, tool_name
-    kToolArguments,  // text: a piece of the JSON arguments of call_index
+    kToolCall,       // a call: call_index, call_id, tool_name; comes when the call is complete
+    kToolArguments,  // text: the JSON arguments of call_index, as the model wrote them
     kFinished,       // summary; last
     kFailed,         // error; last
   };
@@ -71,9 +75,11 @@ struct AnswerPart {
   std::string call_id, tool_name;
   int slot = 0;
   std::size_t prompt_tokens = 0, cached_tokens = 0, done = 0;
-  std::vector<TokenLogprob> logprobs;  // of the tokens that settled this part
-  std::vector<Token> ids;              // the same tokens
-  std::vector<std::uint8_t> drafted;   // of ids: 1 = came from the draft
+  // Of the tokens of which this part shows a byte; each token is in one part at most. Those of tags and of
+  // dropped white space are in none: joined over all content they spell the content.
+  std::vector<TokenLogprob> logprobs;
+  std::vector<Token> ids;             // the same tokens
+  std::vector<std::uint8_t> drafted;  // of ids: 1 = came from the draft
   double elapsed_ms = 0;
   std::optional<Summary> summary;
   Error error{ErrorCode::kCancelled, ""};
@@ -87,9 +93,10 @@ class Reply {
   virtual void cancel() = 0;
 };
 
-// Renders, checks, constrains and submits. Errors: kContextOverflow ("This model's maximum context length is
-// N tokens. However, ..."), kInvalidArgument (tool_name not among the tools, roles, ...), those of
-// Engine::new_constraint and Service::submit.
+// Renders, checks, constrains and submits. The engine outlives the reply. A tool's schema that cannot be kept
+// is refused when the tool is "strict", else its arguments may be any object. Errors: kContextOverflow ("This
+// model's maximum context length is N tokens. However, ..."), kInvalidArgument (tool_name not among the
+// tools, roles, ...), those of Engine::new_constraint and Service::submit.
 Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, DialogRequest request);
 
 }  // namespace kakeya::dialog

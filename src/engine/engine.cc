@@ -94,6 +94,7 @@ Status load(const EngineOptions& options, EngineState& state) {
   KAKEYA_ASSIGN(state.tokenizer, load_tokenizer(place.directory));
   KAKEYA_ASSIGN(const formats::GenerationConfig generation, formats::load_generation_config(place.directory));
   state.stop_ids = generation.eos_token_ids;
+  state.sampling_defaults = generation.sampling;
   return {};
 }
 
@@ -118,9 +119,7 @@ class EngineImpl final : public Engine {
   Result<std::vector<Token>> encode(std::string_view text, bool parse_special) const override {
     if (!state_->tokenizer) return no_tokenizer();
     KAKEYA_ASSIGN(auto ids, state_->tokenizer->encode(text, parse_special));
-    const auto bos = state_->tokenizer->bos();
-    if (bos && (ids.empty() || ids.front() != *bos)) ids.insert(ids.begin(), *bos);
-    return ids;
+    return with_bos(std::move(ids));
   }
   std::string decode(std::span<const Token> ids, bool skip_special) const override {
     return state_->tokenizer ? state_->tokenizer->decode(ids, skip_special) : std::string();
@@ -131,8 +130,11 @@ class EngineImpl final : public Engine {
     return text::render_chat(family, request);
   }
   Result<std::vector<Token>> encode_chat(const ChatRequest& request) const override {
-    KAKEYA_ASSIGN(const std::string text, render_chat(request));
-    return encode(text, true);
+    if (!state_->tokenizer) return no_tokenizer();
+    KAKEYA_ASSIGN(const auto family, text::detect_template(*state_->tokenizer));
+    KAKEYA_ASSIGN(const text::PromptText prompt, text::render_prompt(family, request));
+    KAKEYA_ASSIGN(auto ids, state_->tokenizer->encode(prompt));
+    return with_bos(std::move(ids));
   }
   const SamplingDefaults& sampling_defaults() const override { return state_->sampling_defaults; }
   std::string token_bytes(Token id) const override {
@@ -148,8 +150,8 @@ class EngineImpl final : public Engine {
   Result<std::unique_ptr<Session>> new_session(const SessionOptions& options) const override {
     return make_session(state_, options);
   }
-  Result<std::unique_ptr<Service>> new_service(const ServiceOptions&) const override {
-    return unsupported("service: not built yet");
+  Result<std::unique_ptr<Service>> new_service(const ServiceOptions& options) const override {
+    return make_service(state_, options);
   }
   Result<std::unique_ptr<TokenConstraint>> new_constraint(const ConstraintSpec&) const override {
     return unsupported("constraint: not built yet");
@@ -162,6 +164,11 @@ class EngineImpl final : public Engine {
  private:
   static Error no_files(const std::string& id) {
     return not_found(fmt::format("{}: random weights come from no file, so they have no checksum", id));
+  }
+  std::vector<Token> with_bos(std::vector<Token> ids) const {
+    const auto bos = state_->tokenizer->bos();
+    if (bos && (ids.empty() || ids.front() != *bos)) ids.insert(ids.begin(), *bos);
+    return ids;
   }
   Error no_tokenizer() const {
     return not_found(fmt::format("{}: no tokenizer.json and no GGUF tokenizer; this model runs on ids only",

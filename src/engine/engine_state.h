@@ -35,5 +35,7 @@ struct EngineState {
 // Keeps the engine's parts alive as long as it lives.
 Result<std::unique_ptr<Session>> make_session(std::shared_ptr<EngineState> state,
                                               const SessionOptions& options);
+Result<std::unique_ptr<Service>> make_service(std::shared_ptr<EngineState> state,
+                                              const ServiceOptions& options);
 
 }  // namespace kakeya::engine

@@ -93,7 +93,7 @@ TEST(Session, NamesBothNumbersWhenTheContextIsTooSmall) {
   const std::vector<Token> prompt(20, 3);
   const auto out = session->generate(prompt, test::greedy(11));
   ASSERT_FALSE(out.ok());
-  EXPECT_EQ(out.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(out.error().code, ErrorCode::kContextOverflow);
   EXPECT_THAT(out.error().message, AllOf(HasSubstr("20 prompt tokens and 11 output"), HasSubstr("30")));
   EXPECT_EQ(test::take(session->generate(prompt, test::greedy(10))).ids.size(), 10u);
 }

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "decode/sampler.h"
+#include "engine/request_plan.h"
 
 namespace kakeya {
 
@@ -92,60 +92,14 @@ SessionImpl::SessionImpl(std::shared_ptr<EngineState> state, SessionCaches cache
   drafter_.emplace(*state_->draft, *draft_kv_, *draft_scratch_, state_->compute);
 }
 
-Status SessionImpl::check_ids(const char* what, std::span<const Token> ids) const {
-  if (ids.empty()) return invalid_argument(fmt::format("{}: empty, expected at least one token", what));
-  const std::size_t vocab = target_.vocab();
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocab) {
-      return invalid_argument(
-          fmt::format("{}: token {} has id {}, expected 0 to {}", what, i, ids[i], vocab - 1));
-    }
-  }
-  return {};
-}
-
-Status SessionImpl::check_length(const char* what, std::size_t prompt, std::size_t output) const {
-  if (prompt <= options_.max_tokens && output <= options_.max_tokens - prompt) return {};
-  return invalid_argument(
-      fmt::format("{}: {} prompt tokens and {} output tokens, expected at most {} together ({}'s "
-                  "context is {})",
-                  what, prompt, output, options_.max_tokens, state_->target_info.id,
-                  state_->target_info.max_position_embeddings));
-}
-
-Speculation SessionImpl::speculation(const GenerateOptions& options) const {
-  if (!drafter_ || !options.use_draft) return Speculation::kOff;
-  const bool given = options.block_size != 0 || options.verify_width != 0;
-  return options.speculation == Speculation::kAuto && given ? Speculation::kFixed : options.speculation;
-}
-
-Result<decode::DecodePlan> SessionImpl::plan(const GenerateOptions& options) const {
-  if (options.max_tokens < 1) {
-    return invalid_argument(
-        fmt::format("generate: max_tokens is {}, expected at least 1", options.max_tokens));
-  }
-  KAKEYA_TRY(decode::check_sampling(options.sampling));
-  decode::DecodePlan plan;
-  if (speculation(options) != Speculation::kOff) {
-    KAKEYA_ASSIGN(plan.block,
-                  decode::plan_block(drafter_->block_size(), options.block_size, options.verify_width));
-  }
-  plan.max_tokens = static_cast<std::size_t>(options.max_tokens);
-  plan.sampling = options.sampling;
-  plan.rule = options.accept_rule;
-  std::vector<Token> stops = options.extra_stop_ids;
-  if (!options.ignore_stop) stops.insert(stops.end(), state_->stop_ids.begin(), state_->stop_ids.end());
-  plan.stops = decode::StopRules(std::move(stops));
-  return plan;
-}
-
 Result<Generation> SessionImpl::generate(std::span<const Token> prompt, const GenerateOptions& options,
                                          const EventSink& sink) {
-  KAKEYA_TRY(check_ids("prompt", prompt));
-  KAKEYA_ASSIGN(decode::DecodePlan decode_plan, plan(options));
-  KAKEYA_TRY(check_length("generate", prompt.size(), decode_plan.max_tokens));
+  const decode::Drafter* available = drafter_ ? &*drafter_ : nullptr;
+  KAKEYA_TRY(check_ids(*state_, "prompt", prompt));
+  KAKEYA_ASSIGN(decode::DecodePlan decode_plan, plan_request(*state_, options, available));
+  KAKEYA_TRY(check_length(*state_, "generate", prompt.size(), decode_plan.max_tokens, options_.max_tokens));
   Generation out;
-  out.speculation = speculation(options);
+  out.speculation = speculation_of(options, available);
   std::optional<decode::AutoPolicy> policy;
   if (out.speculation == Speculation::kAuto) {
     const std::lock_guard turn(state_->pool_mutex);
@@ -180,6 +134,7 @@ Status SessionImpl::run(decode::SpeculativeDecoder& decoder, std::span<const Tok
     if (last && stream) piece += stream->finish();
     out.ids.insert(out.ids.end(), ids.begin(), ids.end());
     out.text += piece;
+    out.logprobs.insert(out.logprobs.end(), decoder.logprobs().begin(), decoder.logprobs().end());
     return !sink || sink(piece, ids);
   };
 

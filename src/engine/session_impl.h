@@ -28,11 +28,6 @@ class SessionImpl final : public Session {
  private:
   SessionImpl(std::shared_ptr<EngineState> state, SessionCaches caches);
 
-  // Errors: kInvalidArgument naming `what`, both lengths or the id.
-  Status check_ids(const char* what, std::span<const Token> ids) const;
-  Status check_length(const char* what, std::size_t prompt, std::size_t output) const;
-  Result<decode::DecodePlan> plan(const GenerateOptions& options) const;
-  Speculation speculation(const GenerateOptions& options) const;  // in effect
   // Runs the decoder to its end; text and ids go to `out` and `sink`.
   Status run(decode::SpeculativeDecoder& decoder, std::span<const Token> prompt, const EventSink& sink,
              Generation& out);

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 
+#include "decode/embed.h"
 #include "decode/fidelity.h"
 #include "decode/forced.h"
+#include "engine/request_plan.h"
 #include "engine/session_impl.h"
 
 namespace kakeya::engine {
@@ -37,9 +39,10 @@ KvLedger to_ledger(const std::string& channel, const kv::Cache& cache) {
 }  // namespace
 
 Status SessionImpl::check_forced(const ForcedRequest& request) const {
-  KAKEYA_TRY(check_ids("prompt", request.prompt));
-  KAKEYA_TRY(check_ids("reference", request.reference));
-  KAKEYA_TRY(check_length("forced reference", request.prompt.size(), request.reference.size()));
+  KAKEYA_TRY(check_ids(*state_, "prompt", request.prompt));
+  KAKEYA_TRY(check_ids(*state_, "reference", request.reference));
+  KAKEYA_TRY(check_length(*state_, "forced reference", request.prompt.size(), request.reference.size(),
+                          options_.max_tokens));
   if (!request.anchors.empty() && !drafter_) {
     return invalid_argument("forced reference: anchors need a draft, and the engine was opened without one");
   }
@@ -85,8 +88,8 @@ Result<ForcedResult> SessionImpl::forced_reference(const ForcedRequest& request)
 }
 
 Result<LogitResult> SessionImpl::logits(std::span<const Token> ids, LogitSelection rows, bool taps) {
-  KAKEYA_TRY(check_ids("ids", ids));
-  KAKEYA_TRY(check_length("logits", ids.size(), 0));
+  KAKEYA_TRY(check_ids(*state_, "ids", ids));
+  KAKEYA_TRY(check_length(*state_, "logits", ids.size(), 0, options_.max_tokens));
   if (taps && !drafter_) {
     return invalid_argument(
         "logits: taps are the states of the draft's layers, and the engine was opened without a "
@@ -113,7 +116,7 @@ Result<LogitResult> SessionImpl::logits(std::span<const Token> ids, LogitSelecti
 }
 
 Result<PerplexityResult> SessionImpl::perplexity(std::span<const Token> ids, std::size_t ctx) {
-  KAKEYA_TRY(check_ids("text", ids));
+  KAKEYA_TRY(check_ids(*state_, "text", ids));
   const std::size_t window = ctx == 0 ? options_.max_tokens : ctx;
   if (window < 2 || window > options_.max_tokens) {
     return invalid_argument(fmt::format("perplexity: ctx is {}, expected 2 to {}, the session's max_tokens",
@@ -139,8 +142,11 @@ Result<PerplexityResult> SessionImpl::perplexity(std::span<const Token> ids, std
   return out;
 }
 
-Result<std::vector<float>> SessionImpl::embed(std::span<const Token>) {
-  return unsupported("embed: not built yet");
+Result<std::vector<float>> SessionImpl::embed(std::span<const Token> ids) {
+  KAKEYA_TRY(check_ids(*state_, "embed", ids));
+  KAKEYA_TRY(check_length(*state_, "embed", ids.size(), 0, options_.max_tokens));
+  const std::lock_guard turn(state_->pool_mutex);
+  return decode::embed(target_, *state_->target, state_->compute, ids);
 }
 
 MemoryLedger SessionImpl::ledger() const {

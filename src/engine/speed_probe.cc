@@ -111,7 +111,7 @@ Status SpeedProbeImpl::set_depth(std::size_t tokens) {
 Status SpeedProbeImpl::fill(std::size_t tokens) {
   depth_ = 0;
   target_.begin();
-  if (drafter_) drafter_->begin();
+  if (drafter_) drafter_->begin(0);
   KAKEYA_TRY(feed_prompt(ids(0, tokens, target_.vocab())));
   depth_ = tokens;
   return {};

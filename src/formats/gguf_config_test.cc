@@ -184,15 +184,17 @@ TEST(GgufConfig, EndsOfTextAreTheStatedIdsAndTheKnownControlTokens) {
   bytes.list<std::int32_t>("tokenizer.ggml.token_type", 5, {1, 3, 3, 1})
       .u32("tokenizer.ggml.eos_token_id", 2);
   bytes.f32("general.sampling.temp", 0.5f).u32("general.sampling.top_k", 20);
+  bytes.f32("general.sampling.penalty_repeat", 1.5f);
   const std::string file_bytes = bytes.build();
   const auto file = parse_gguf("x.gguf", as_span(file_bytes));
   ASSERT_TRUE(file.ok());
   const auto generation = gguf_generation_config(*file);
   ASSERT_TRUE(generation.ok()) << generation.error().message;
   EXPECT_EQ(generation->eos_token_ids, (std::vector<Token>{2, 1}));  // id 3 is ordinary text here
-  EXPECT_EQ(generation->temperature, 0.5f);
-  EXPECT_EQ(generation->top_k, 20);
-  EXPECT_TRUE(generation->do_sample);
+  EXPECT_EQ(generation->sampling.temperature, 0.5f);
+  EXPECT_EQ(generation->sampling.top_k, 20);
+  EXPECT_EQ(generation->sampling.repetition_penalty, 1.5f);
+  EXPECT_FALSE(generation->sampling.top_p.has_value());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "formats/config_reader.h"
 #include "formats/gguf_config.h"
+#include "formats/sampling_defaults.h"
 
 namespace kakeya::formats {
 
@@ -38,13 +39,10 @@ Result<GenerationConfig> gguf_generation_config(const GgufFile& file) {
       if (std::find(std::begin(kEnds), std::end(kEnds), texts[i]) != std::end(kEnds)) add(i);
     }
   }
-  KAKEYA_ASSIGN(const double temperature, reader.real_or("general.sampling.temp", {0, 1000}, 1));
-  KAKEYA_ASSIGN(const double top_p, reader.real_or("general.sampling.top_p", {0, 1}, 1));
-  KAKEYA_ASSIGN(const std::uint64_t top_k, reader.uint_or("general.sampling.top_k", {0, 1 << 24}, 0));
-  out.temperature = static_cast<float>(temperature);
-  out.top_p = static_cast<float>(top_p);
-  out.top_k = static_cast<int>(top_k);
-  out.do_sample = reader.has("general.sampling.temp") && temperature > 0;
+  KAKEYA_ASSIGN(out.sampling,
+                read_sampling_defaults(
+                    reader, {"general.sampling.temp", "general.sampling.top_p", "general.sampling.top_k",
+                             "general.sampling.min_p", "general.sampling.penalty_repeat"}));
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "formats/dflash_config.h"
 #include "formats/gguf.h"
 #include "formats/gguf_config.h"
+#include "formats/sampling_defaults.h"
 
 namespace kakeya::formats {
 namespace {
@@ -177,6 +178,20 @@ Result<std::vector<Token>> read_eos(const ConfigReader& reader) {
   return out;
 }
 
+// transformers draws only where do_sample is true; then a temperature that is not there is 1.
+Result<SamplingDefaults> read_hugging_face_sampling(const ConfigReader& reader) {
+  const SamplingKeys keys = {"temperature", "top_p", "top_k", "min_p", "repetition_penalty"};
+  KAKEYA_ASSIGN(SamplingDefaults out, read_sampling_defaults(reader, keys));
+  KAKEYA_ASSIGN(const bool sample, reader.boolean_or("do_sample", out.temperature.has_value()));
+  if (sample) {
+    out.temperature = out.temperature.value_or(1.0f);
+    return out;
+  }
+  SamplingDefaults greedy;
+  greedy.repetition_penalty = out.repetition_penalty;
+  return greedy;
+}
+
 Result<json> read_object(const std::string& path) {
   KAKEYA_ASSIGN(const std::string text, base::read_file(path, kMaxConfigBytes));
   KAKEYA_ASSIGN(json root, parse_json(path, text));
@@ -232,10 +247,6 @@ Result<GenerationConfig> load_generation_config(const std::string& directory) {
     KAKEYA_ASSIGN(const MappedGguf gguf, open_gguf(directory));
     return gguf_generation_config(gguf.file);
   }
-  if (is_gguf_file(directory)) {
-    KAKEYA_ASSIGN(const MappedGguf gguf, open_gguf(directory));
-    return gguf_generation_config(gguf.file);
-  }
   GenerationConfig out;
   const std::string path = directory + "/generation_config.json";
   std::error_code ignored;
@@ -243,13 +254,7 @@ Result<GenerationConfig> load_generation_config(const std::string& directory) {
     KAKEYA_ASSIGN(const json root, read_object(path));
     const ConfigReader reader(path, root);
     KAKEYA_ASSIGN(out.eos_token_ids, read_eos(reader));
-    KAKEYA_ASSIGN(const double temperature, reader.real_or("temperature", {0, 1000}, 1));
-    KAKEYA_ASSIGN(const double top_p, reader.real_or("top_p", {0, 1}, 1));
-    KAKEYA_ASSIGN(const std::uint64_t top_k, reader.uint_or("top_k", {0, 1 << 24}, 0));
-    KAKEYA_ASSIGN(out.do_sample, reader.boolean_or("do_sample", false));
-    out.temperature = static_cast<float>(temperature);
-    out.top_p = static_cast<float>(top_p);
-    out.top_k = static_cast<int>(top_k);
+    KAKEYA_ASSIGN(out.sampling, read_hugging_face_sampling(reader));
   }
   if (out.eos_token_ids.empty()) {
     const std::string config_path = directory + "/config.json";

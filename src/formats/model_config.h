@@ -1,5 +1,6 @@
 // config.json and generation_config.json of a Hugging Face model directory, checked and typed.
 #pragma once
+#include <kakeya/options.h>
 #include <kakeya/result.h>
 #include <kakeya/token.h>
 
@@ -61,9 +62,7 @@ Result<ModelConfig> parse_model_config(const std::string& name, const std::strin
 
 struct GenerationConfig {
   std::vector<Token> eos_token_ids;
-  float temperature = 1.0f, top_p = 1.0f;
-  int top_k = 0;
-  bool do_sample = false;
+  SamplingDefaults sampling;  // of a file that says do_sample false: its repetition penalty alone
 };
 
 // A missing file gives defaults with eos ids from config.json.

@@ -317,10 +317,10 @@ TEST_F(GenerationConfigFiles, TakesEosAsANumberOrAList) {
   auto config = load_generation_config(directory_);
   ASSERT_TRUE(config.ok()) << config.error().message;
   EXPECT_THAT(config->eos_token_ids, ElementsAre(151645, 151643));
-  EXPECT_FLOAT_EQ(config->temperature, 0.6f);
-  EXPECT_FLOAT_EQ(config->top_p, 0.95f);
-  EXPECT_EQ(config->top_k, 20);
-  EXPECT_TRUE(config->do_sample);
+  EXPECT_EQ(config->sampling.temperature, 0.6f);
+  EXPECT_EQ(config->sampling.top_p, 0.95f);
+  EXPECT_EQ(config->sampling.top_k, 20);
+  EXPECT_FALSE(config->sampling.min_p.has_value());
   write("generation_config.json", R"({"eos_token_id": 5})");
   config = load_generation_config(directory_);
   ASSERT_TRUE(config.ok());
@@ -336,6 +336,36 @@ TEST_F(GenerationConfigFiles, FallsBackToTheModelsEos) {
   config = load_generation_config(directory_);
   ASSERT_TRUE(config.ok());
   EXPECT_THAT(config->eos_token_ids, ElementsAre(9, 10));
+}
+
+TEST_F(GenerationConfigFiles, SamplingIsWhatTheMakersSayAndNothingWhenTheyAreGreedy) {
+  write("config.json", R"({"eos_token_id": 9})");
+  const auto read = [&](const std::string& text) {
+    write("generation_config.json", text);
+    auto config = load_generation_config(directory_);
+    EXPECT_TRUE(config.ok()) << config.error().message;
+    return config.ok() ? config->sampling : SamplingDefaults();
+  };
+  const SamplingDefaults all =
+      read(R"({"temperature": 0.7, "top_p": 0.8, "top_k": 20, "min_p": 0.05, "repetition_penalty": 1.1})");
+  EXPECT_EQ(all.temperature, 0.7f);
+  EXPECT_EQ(all.min_p, 0.05f);
+  EXPECT_EQ(all.repetition_penalty, 1.1f);
+  EXPECT_EQ(read(R"({"do_sample": true})").temperature, 1.0f);
+  EXPECT_EQ(read(R"({"temperature": 1, "top_k": -1})").top_k, 0);
+  const SamplingDefaults greedy =
+      read(R"({"do_sample": false, "temperature": 0.7, "top_k": 20, "repetition_penalty": 1.1})");
+  EXPECT_FALSE(greedy.temperature.has_value());
+  EXPECT_FALSE(greedy.top_k.has_value());
+  EXPECT_EQ(greedy.repetition_penalty, 1.1f);
+  EXPECT_FALSE(read("{}").temperature.has_value());
+  for (const char* bad : {R"({"temperature": -1})", R"({"top_p": 2})", R"({"top_k": 1.5})",
+                          R"({"min_p": "x"})", R"({"repetition_penalty": 0})", R"({"do_sample": 1})"}) {
+    write("generation_config.json", bad);
+    const auto config = load_generation_config(directory_);
+    ASSERT_FALSE(config.ok()) << bad;
+    EXPECT_EQ(config.error().code, ErrorCode::kCorruptData);
+  }
 }
 
 TEST_F(GenerationConfigFiles, RefusesBadIdsNamingFileAndKey) {

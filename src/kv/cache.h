@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -93,6 +94,15 @@ class Cache {
   // packed: a long context for measurements, without computing one. Every layer holds length() >= 1 rows. The
   // codec counters stay. Errors: kOutOfMemory (max_tokens); the cache is then as before.
   virtual Status repeat_rows(const kernels::Compute& compute, std::size_t length) = 0;
+
+  // The packed rows of positions [0, length) of every layer as they are stored, wide rows included, appended to
+  // `out`. length <= length(). Layout: docs/formats/session.md.
+  virtual void save_rows(std::size_t length, std::vector<std::byte>& out) const = 0;
+  // Replaces what the cache holds by rows that save_rows wrote from a cache of the same shape, channel and
+  // boundary; they are committed. Any bytes are safe: rows they make up give meaningless attention, or a
+  // kNumeric error there. The codec counters stay. Errors: kCorruptData naming layer, found and expected;
+  // kOutOfMemory (max_tokens). The cache is empty after an error.
+  virtual Status load_rows(std::span<const std::byte> rows, std::size_t length) = 0;
 
   // Softmax attention of every query row over the rows it may see, in fp32, on packed rows.
   // Grouped queries: query head h reads KV head h / (heads / kv_heads). Rows with an empty range get zeros.

@@ -73,6 +73,12 @@ class RowCodec {
     (void)row;
     return 0;
   }
+  // Where in `side` they start, as the row says it; of rows that own some. Rows own `side` in their order and
+  // without gaps.
+  virtual std::uint64_t side_offset(const std::byte* row) const {
+    (void)row;
+    return 0;
+  }
 };
 
 // kNumeric: what every codec's encode answers when value `index` of its row is NaN or infinite.

@@ -116,6 +116,7 @@ class LatticeCodec final : public RowCodec {
   std::size_t side_bytes(const std::byte* row) const override {
     return load_header(row).wide() ? wide_bytes() : 0;
   }
+  std::uint64_t side_offset(const std::byte* row) const override { return load_offset(row); }
 
  private:
   const RowKernels& row_kernels(const kernels::Table& ops) const {

@@ -93,6 +93,8 @@ class PackedCache final : public Cache {
   void reset() override;
   void truncate(std::size_t length) override;
   Status repeat_rows(const kernels::Compute& compute, std::size_t length) override;
+  void save_rows(std::size_t length, std::vector<std::byte>& out) const override;
+  Status load_rows(std::span<const std::byte> rows, std::size_t length) override;
   Status attend(const kernels::Compute& compute, const AttendRequest& request) override;
   void read_row(const kernels::Compute& compute, std::size_t layer, std::size_t head, bool value,
                 std::size_t position, std::span<float> out) const override;

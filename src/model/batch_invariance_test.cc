@@ -95,6 +95,59 @@ TEST(Forward, TheLastRowAloneHasTheLogitsOfAllRows) {
   }
 }
 
+// Several sequences in one pass, of different lengths, with and without logits and taps.
+TEST_P(BatchInvariance, OtherSequencesInThePassChangeNoBit) {
+  base::ThreadPool two(2);
+  const std::vector<std::size_t> taps = {0, 1};
+  for (const char* name : {"dflash-target", "qwen3-sliding-bf16"}) {
+    const auto model = testing::load_model(testing::golden_dir(name));
+    ASSERT_NE(model, nullptr);
+    const Compute compute{&kernels::best(), &two};
+    auto scratch = model->make_scratch();
+    struct Sequence {
+      std::vector<Token> ids;
+      std::unique_ptr<kv::Cache> together, alone;
+      ForwardResult shared, own;
+    };
+    std::vector<Sequence> sequences(3);
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+      sequences[i].ids = testing::random_tokens(40, model->config().vocab_size, 30 + i);
+      sequences[i].together = testing::make_cache(model->kv_shape(), GetParam(), 40);
+      sequences[i].alone = testing::make_cache(model->kv_shape(), GetParam(), 40);
+    }
+    // Rows of each sequence in three passes: prompts beside single rows beside verified blocks.
+    const std::size_t rows[3][3] = {{30, 1, 8}, {1, 16, 8}, {1, 1, 1}};
+    const LogitRows wanted[3][3] = {{LogitRows::kNone, LogitRows::kAll, LogitRows::kLast},
+                                    {LogitRows::kLast, LogitRows::kAll, LogitRows::kNone},
+                                    {LogitRows::kNone, LogitRows::kNone, LogitRows::kNone}};
+    for (std::size_t pass = 0; pass < 3; ++pass) {
+      std::vector<ForwardRequest> requests;
+      std::vector<ForwardResult*> results;
+      for (std::size_t i = 0; i < 3; ++i) {
+        Sequence& sequence = sequences[i];
+        const auto piece =
+            std::span<const Token>(sequence.ids).subspan(sequence.together->length(), rows[pass][i]);
+        requests.push_back({piece, sequence.together.get(), wanted[pass][i], taps});
+        results.push_back(&sequence.shared);
+        ASSERT_TRUE(model
+                        ->forward(compute, {piece, sequence.alone.get(), wanted[pass][i], taps}, *scratch,
+                                  sequence.own)
+                        .ok());
+      }
+      const Status status = model->forward(compute, requests, *scratch, results);
+      ASSERT_TRUE(status.ok()) << status.error().message;
+      for (Sequence& sequence : sequences) {
+        const auto a = sequence.shared.logits(), b = sequence.own.logits();
+        ASSERT_EQ(a.rows, b.rows);
+        EXPECT_TRUE(std::equal(a.data, a.data + a.rows * a.cols, b.data)) << name << ", pass " << pass;
+        const auto c = sequence.shared.taps(), d = sequence.own.taps();
+        ASSERT_EQ(c.rows, d.rows);
+        EXPECT_TRUE(std::equal(c.data, c.data + c.rows * c.cols, d.data)) << name << ", pass " << pass;
+      }
+    }
+  }
+}
+
 TEST(Forward, RowsAfterARewindAreAsIfNeverComputed) {
   const auto model = testing::load_model(testing::golden_dir("dflash-target"));
   ASSERT_NE(model, nullptr);

@@ -146,8 +146,9 @@ Status TransformerDraft::observe_chunk(const Compute& compute, Rows<const float>
   const kernels::Operand operand =
       norm_rows(compute, fused, hidden_norm_, config_.rms_norm_eps, context,
                 rounding_memory(compute, quantised, taps.rows, config_.hidden_size));
-  fill_angles(rope_, position, taps.rows, s);
-  const Pass pass{config_, kv, s, taps.rows};
+  fill_angles(rope_, position, 0, taps.rows, s);
+  const Segment segment{&kv, 0, taps.rows};
+  const Pass pass{config_, {&segment, 1}, s, taps.rows};
   for (std::size_t i = 0; i < config_.layers; ++i) {
     project_heads(compute, pass, layers_[i], operand, {});
     KAKEYA_TRY(kv.append(compute, i, Rows<const float>{s.k.data(), taps.rows, layers_[i].k.out},
@@ -186,8 +187,9 @@ Status TransformerDraft::run_block(const Compute& compute, Token anchor, std::si
     s.full[r] = {0, start + block};
     s.sliding[r] = {seen > window ? seen - window : 0, seen};
   }
-  fill_angles(rope_, start, block, s);
-  const Pass pass{config_, kv, s, block};
+  fill_angles(rope_, start, 0, block, s);
+  const Segment segment{&kv, 0, block};
+  const Pass pass{config_, {&segment, 1}, s, block};
   for (std::size_t i = 0; i < config_.layers; ++i) {
     const std::size_t first_needed = i + 1 == config_.layers ? 1 : 0;  // the anchor's slot predicts nothing
     KAKEYA_TRY(run_layer(compute, pass, layers_[i], i, first_needed));

@@ -93,6 +93,34 @@ void add_mlp(const Compute& compute, const LayerWeights& weights, const kernels:
   add_product(compute, weights.down, inner, {scratch.projected.data(), rows, hidden.cols}, hidden);
 }
 
+Status append_rows(const Compute& compute, const Pass& pass, const LayerWeights& weights, std::size_t layer) {
+  const Rows<const float> k{pass.scratch.k.data(), pass.rows, weights.k.out};
+  const Rows<const float> v{pass.scratch.v.data(), pass.rows, weights.v.out};
+  for (const Segment& segment : pass.segments) {
+    KAKEYA_TRY(segment.kv->append(compute, layer, k.sub(segment.first, segment.rows),
+                                  v.sub(segment.first, segment.rows)));
+  }
+  return {};
+}
+
+// `queries` and `out` belong to the last queries.rows rows of the pass.
+Status attend_segments(const Compute& compute, const Pass& pass, std::size_t layer, Rows<const float> queries,
+                       Rows<float> out) {
+  const formats::ModelConfig& config = pass.config;
+  const bool sliding = !config.sliding.empty() && config.sliding[layer];
+  const std::span<const kv::Visible> visible{sliding ? pass.scratch.sliding : pass.scratch.full};
+  const std::size_t skipped = pass.rows - queries.rows;
+  for (const Segment& segment : pass.segments) {
+    const std::size_t first = std::max(segment.first, skipped), rows = segment.first + segment.rows - first;
+    KAKEYA_TRY(segment.kv->attend(compute, {.layer = layer,
+                                            .queries = queries.sub(first - skipped, rows),
+                                            .visible = visible.subspan(first, rows),
+                                            .scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim)),
+                                            .out = out.sub(first - skipped, rows)}));
+  }
+  return {};
+}
+
 // Memory for what the products of one layer read, rounded: empty where their weights are not quantised.
 struct Roundings {
   std::span<std::byte> qkv, o, gate_up, down;
@@ -157,18 +185,11 @@ Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& w
   project_heads(compute, pass, weights,
                 norm_rows(compute, hidden, weights.input_norm, config.rms_norm_eps, normed, rounded.qkv),
                 first_needed == 0 ? q : Rows<float>{});
-  KAKEYA_TRY(pass.kv.append(compute, layer, Rows<const float>{s.k.data(), pass.rows, weights.k.out},
-                            Rows<const float>{s.v.data(), pass.rows, weights.v.out}));
+  KAKEYA_TRY(append_rows(compute, pass, weights, layer));
   if (rows == 0) return {};
 
   if (first_needed > 0) project_last_queries(compute, pass, weights, rounded.qkv, q);
-  const bool sliding = !config.sliding.empty() && config.sliding[layer];
-  const std::span<const kv::Visible> visible{sliding ? s.sliding : s.full};
-  KAKEYA_TRY(pass.kv.attend(compute, {.layer = layer,
-                                      .queries = q,
-                                      .visible = visible.subspan(first_needed, rows),
-                                      .scale = 1.0f / std::sqrt(static_cast<float>(config.head_dim)),
-                                      .out = attended}));
+  KAKEYA_TRY(attend_segments(compute, pass, layer, q, attended));
   const Rows<float> needed = hidden.sub(first_needed, rows);
   add_product(compute, weights.o, kernels::operand_of(compute, attended, rounded.o),
               {s.projected.data(), rows, config.hidden_size}, needed);
@@ -178,10 +199,11 @@ Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& w
   return {};
 }
 
-void fill_angles(const Rope& rope, std::size_t start, std::size_t rows, Scratch& scratch) {
+void fill_angles(const Rope& rope, std::size_t start, std::size_t first, std::size_t rows, Scratch& scratch) {
   const std::size_t half = rope.half();
   for (std::size_t r = 0; r < rows; ++r) {
-    rope.angles(start + r, {scratch.cos.data() + r * half, half}, {scratch.sin.data() + r * half, half});
+    const std::size_t at = (first + r) * half;
+    rope.angles(start + r, {scratch.cos.data() + at, half}, {scratch.sin.data() + at, half});
   }
 }
 

@@ -27,11 +27,17 @@ Result<LayerWeights> load_layer(WeightLoader& loader, const formats::ModelConfig
 // Refuses configurations that the layers here cannot run, naming the key.
 Status check_config(const formats::ModelConfig& config, const std::string& what);
 
-// A pass over `rows` rows of scratch.hidden, from cache position `start` on. cos, sin and the visible ranges
-// of scratch are filled by the caller.
+// Rows [first, first + rows) of a pass: those of one sequence.
+struct Segment {
+  kv::Cache* kv = nullptr;
+  std::size_t first = 0, rows = 0;
+};
+
+// A pass over `rows` rows of scratch.hidden, segment after segment. cos, sin and the visible ranges of
+// scratch are filled by the caller.
 struct Pass {
   const formats::ModelConfig& config;
-  kv::Cache& kv;
+  std::span<const Segment> segments;
   Scratch& scratch;
   std::size_t rows = 0;
 };
@@ -51,12 +57,13 @@ void project_heads(const Compute& compute, const Pass& pass, const LayerWeights&
                    const kernels::Operand& x, Rows<float> q);
 
 // hidden += attention(norm(hidden)); hidden += mlp(norm(hidden)). K and V of all rows are appended to the
-// cache; rows before `first_needed` get no attention and no MLP, so their hidden state is not updated.
+// caches; rows before `first_needed` get no attention and no MLP, so their hidden state is not updated. With
+// several segments it is 0 or pass.rows.
 Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& weights, std::size_t layer,
                  std::size_t first_needed);
 
-// Fills scratch.cos and scratch.sin for positions [start, start + rows).
-void fill_angles(const Rope& rope, std::size_t start, std::size_t rows, Scratch& scratch);
+// Fills scratch.cos and scratch.sin of rows [first, first + rows) for positions [start, start + rows).
+void fill_angles(const Rope& rope, std::size_t start, std::size_t first, std::size_t rows, Scratch& scratch);
 
 // Rows whose values are all finite, or kNumeric naming `what` and the first bad row (counted from
 // `first_row`).

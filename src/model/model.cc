@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/check.h"
@@ -34,18 +35,36 @@ class TransformerModel final : public Model {
   kv::KvShape kv_shape() const override { return {config_.layers, config_.kv_heads, config_.head_dim}; }
   const Weight& embedding() const override { return embedding_; }
   const Weight& head() const override { return head_; }
+  void normalise(const Compute& compute, Rows<float> states) const override;
   ScratchPtr make_scratch() const override { return ScratchPtr(new Scratch()); }
-  Status forward(const Compute& compute, const ForwardRequest& request, Scratch& scratch,
-                 ForwardResult& result) const override;
+  using Model::forward;
+  Status forward(const Compute& compute, std::span<const ForwardRequest> requests, Scratch& scratch,
+                 std::span<ForwardResult* const> results) const override;
 
  private:
+  // Rows [first, first + rows) of one request in a pass.
+  struct Piece {
+    const ForwardRequest* request = nullptr;
+    ForwardResult* result = nullptr;
+    std::size_t start = 0;  // position of the request's first token
+    std::size_t first = 0, rows = 0;
+    std::size_t at = 0;  // row of the pass
+
+    std::size_t position() const { return start + first; }
+    // Rows of the piece whose logits are asked for, the last ones.
+    std::size_t logit_rows() const {
+      if (request->logit_rows == LogitRows::kAll) return rows;
+      return request->logit_rows == LogitRows::kLast && first + rows == request->tokens.size() ? 1 : 0;
+    }
+  };
+
   Status check_request(const ForwardRequest& request) const;
-  // Rows [first, first + n) of the request; `start` is the position of the request's first token.
-  Status forward_chunk(const Compute& compute, const ForwardRequest& request, std::size_t start,
-                       std::size_t first, std::size_t n, Scratch& scratch, ForwardResult& result) const;
-  Status copy_taps(const Compute& compute, const ForwardRequest& request, std::size_t layer,
-                   std::size_t start, std::size_t first, Rows<const float> hidden,
-                   ForwardResult& result) const;
+  void prepare_result(const ForwardRequest& request, ForwardResult& result) const;
+  Status forward_pieces(const Compute& compute, std::span<const Piece> pieces, Scratch& scratch) const;
+  void embed(const Compute& compute, const Piece& piece, Scratch& scratch) const;
+  Status copy_taps(const Compute& compute, const Piece& piece, std::size_t layer,
+                   Rows<const float> hidden) const;
+  Status run_logits(const Compute& compute, std::span<const Piece> pieces, Scratch& scratch) const;
 
   formats::ModelConfig config_;
   formats::TensorStore store_;
@@ -105,81 +124,138 @@ Status TransformerModel::check_request(const ForwardRequest& request) const {
   return {};
 }
 
-Status TransformerModel::forward(const Compute& compute, const ForwardRequest& request, Scratch& scratch,
-                                 ForwardResult& result) const {
-  KAKEYA_TRY(check_request(request));
-  const std::size_t n = request.tokens.size(), start = request.kv->length();
+void TransformerModel::normalise(const Compute& compute, Rows<float> states) const {
+  KAKEYA_CHECK(states.cols == config_.hidden_size);
+  norm_rows(compute, states, norm_, config_.rms_norm_eps, states, {});
+}
+
+void TransformerModel::prepare_result(const ForwardRequest& request, ForwardResult& result) const {
+  const std::size_t n = request.tokens.size();
   result.vocab = config_.vocab_size;
   result.logit_count = request.logit_rows == LogitRows::kAll    ? n
                        : request.logit_rows == LogitRows::kLast ? 1
                                                                 : 0;
   result.tap_count = request.tap_layers.empty() ? 0 : n;
   result.tap_width = request.tap_layers.size() * config_.hidden_size;
-  grow(result.logits_data, result.logit_count * result.vocab);
+  result.shared_logits = nullptr;
   grow(result.taps_data, result.tap_count * result.tap_width);
-  scratch.reserve(config_, std::min(n, kMaxChunkRows));
-  for (std::size_t first = 0; first < n; first += kMaxChunkRows) {
-    const Status status =
-        forward_chunk(compute, request, start, first, std::min(kMaxChunkRows, n - first), scratch, result);
-    if (!status.ok()) {
-      request.kv->rewind_to(start);
-      return status;
-    }
-  }
-  return {};
 }
 
-Status TransformerModel::copy_taps(const Compute& compute, const ForwardRequest& request, std::size_t layer,
-                                   std::size_t start, std::size_t first, Rows<const float> hidden,
-                                   ForwardResult& result) const {
-  const Rows<float> taps = result.taps();
+Status TransformerModel::forward(const Compute& compute, std::span<const ForwardRequest> requests,
+                                 Scratch& scratch, std::span<ForwardResult* const> results) const {
+  KAKEYA_CHECK(!requests.empty() && requests.size() == results.size() && requests.size() <= kMaxSequences);
+  std::array<Piece, kMaxSequences> memory;
+  const std::span<Piece> pieces = std::span(memory).first(requests.size());
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const ForwardRequest& request = requests[i];
+    KAKEYA_TRY(check_request(request));
+    prepare_result(request, *results[i]);
+    pieces[i] = {&request, results[i], request.kv->length(), 0, request.tokens.size(), total};
+    total += request.tokens.size();
+  }
+  const bool alone = requests.size() == 1;
+  KAKEYA_CHECK(alone || total <= kMaxChunkRows);
+  if (alone) grow(results[0]->logits_data, results[0]->logit_count * config_.vocab_size);
+  scratch.reserve(config_, std::min(total, kMaxChunkRows));
+
+  Status status;
+  if (!alone) status = forward_pieces(compute, pieces, scratch);
+  for (std::size_t first = 0; alone && status.ok() && first < total; first += kMaxChunkRows) {
+    const Piece& whole = pieces.front();
+    const Piece chunk{whole.request, whole.result, whole.start, first,
+                      std::min(kMaxChunkRows, total - first)};
+    status = forward_pieces(compute, {&chunk, 1}, scratch);
+  }
+  if (!status.ok()) {
+    for (const Piece& piece : pieces) piece.request->kv->rewind_to(piece.start);
+  }
+  return status;
+}
+
+Status TransformerModel::copy_taps(const Compute& compute, const Piece& piece, std::size_t layer,
+                                   Rows<const float> hidden) const {
+  const Rows<float> taps = piece.result->taps();
+  const auto layers = piece.request->tap_layers;
   bool tapped = false;
-  for (std::size_t t = 0; t < request.tap_layers.size(); ++t) {
-    if (request.tap_layers[t] != layer) continue;
+  for (std::size_t t = 0; t < layers.size(); ++t) {
+    if (layers[t] != layer) continue;
     tapped = true;
     for (std::size_t r = 0; r < hidden.rows; ++r) {
       std::ranges::copy(hidden.row(r),
-                        taps.row(first + r).begin() + static_cast<std::ptrdiff_t>(t * hidden.cols));
+                        taps.row(piece.first + r).begin() + static_cast<std::ptrdiff_t>(t * hidden.cols));
     }
   }
-  return tapped ? check_finite(compute, hidden, "tapped state", start + first) : Status{};
+  return tapped ? check_finite(compute, hidden, "tapped state", piece.position()) : Status{};
 }
 
-Status TransformerModel::forward_chunk(const Compute& compute, const ForwardRequest& request,
-                                       std::size_t start, std::size_t first, std::size_t n, Scratch& s,
-                                       ForwardResult& result) const {
-  const std::size_t width = config_.hidden_size, position = start + first;
-  const Rows<float> hidden{s.hidden.data(), n, width};
-  for (std::size_t r = 0; r < n; ++r) {
-    const auto token = static_cast<std::size_t>(request.tokens[first + r]);
-    compute.ops->load_row(embedding_, token, hidden.row(r).data());
-    const std::size_t seen = position + r + 1, window = config_.sliding_window;
-    s.full[r] = {0, seen};
-    s.sliding[r] = {seen > window ? seen - window : 0, seen};
+void TransformerModel::embed(const Compute& compute, const Piece& piece, Scratch& s) const {
+  const std::size_t width = config_.hidden_size, window = config_.sliding_window;
+  for (std::size_t r = 0; r < piece.rows; ++r) {
+    const auto token = static_cast<std::size_t>(piece.request->tokens[piece.first + r]);
+    compute.ops->load_row(embedding_, token, s.hidden.data() + (piece.at + r) * width);
+    const std::size_t seen = piece.position() + r + 1;
+    s.full[piece.at + r] = {0, seen};
+    s.sliding[piece.at + r] = {seen > window ? seen - window : 0, seen};
   }
-  fill_angles(rope_, position, n, s);
+  fill_angles(rope_, piece.position(), piece.at, piece.rows, s);
+}
 
-  // Rows of this chunk whose logits are asked for: [first_logit, n).
-  const bool last_chunk = first + n == request.tokens.size();
-  std::size_t first_logit = n;
-  if (request.logit_rows == LogitRows::kAll) first_logit = 0;
-  if (request.logit_rows == LogitRows::kLast && last_chunk) first_logit = n - 1;
-  const bool last_tapped =
-      std::ranges::find(request.tap_layers, config_.layers - 1) != request.tap_layers.end();
-
-  const Pass pass{config_, *request.kv, s, n};
+Status TransformerModel::forward_pieces(const Compute& compute, std::span<const Piece> pieces,
+                                        Scratch& s) const {
+  std::array<Segment, kMaxSequences> segments;
+  std::size_t n = 0, logit_rows = 0;
+  bool last_tapped = false;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const Piece& piece = pieces[i];
+    embed(compute, piece, s);
+    segments[i] = {piece.request->kv, piece.at, piece.rows};
+    n += piece.rows;
+    logit_rows += piece.logit_rows();
+    const auto layers = piece.request->tap_layers;
+    last_tapped = last_tapped || std::ranges::find(layers, config_.layers - 1) != layers.end();
+  }
+  const Rows<float> hidden{s.hidden.data(), n, config_.hidden_size};
+  const Pass pass{config_, std::span(segments).first(pieces.size()), s, n};
+  // Nothing reads the last layer's output except logits and its tap.
+  const std::size_t last_needed = logit_rows == 0 || pieces.size() == 1 ? n - logit_rows : 0;
   for (std::size_t i = 0; i < config_.layers; ++i) {
-    // Nothing reads the last layer's output except logits and its tap.
-    const std::size_t first_needed = i + 1 == config_.layers && !last_tapped ? first_logit : 0;
+    const std::size_t first_needed = i + 1 == config_.layers && !last_tapped ? last_needed : 0;
     KAKEYA_TRY(run_layer(compute, pass, layers_[i], i, first_needed));
-    KAKEYA_TRY(copy_taps(compute, request, i, start, first, hidden, result));
+    for (const Piece& piece : pieces) {
+      KAKEYA_TRY(copy_taps(compute, piece, i, hidden.sub(piece.at, piece.rows)));
+    }
   }
-  const std::size_t rows = n - first_logit;
-  if (rows == 0) return {};
-  const Rows<float> normed{s.normed.data(), rows, width};
-  const std::size_t row = request.logit_rows == LogitRows::kAll ? first : 0;
-  return project_logits(compute, {head_, norm_, config_.rms_norm_eps, "logits", position + first_logit},
-                        hidden.sub(first_logit, rows), normed, result.logits().sub(row, rows));
+  return logit_rows == 0 ? Status{} : run_logits(compute, pieces, s);
+}
+
+Status TransformerModel::run_logits(const Compute& compute, std::span<const Piece> pieces, Scratch& s) const {
+  const std::size_t width = config_.hidden_size;
+  const Piece& first = pieces.front();
+  if (pieces.size() == 1) {
+    const std::size_t rows = first.logit_rows(), from = first.rows - rows;
+    const std::size_t row = first.request->logit_rows == LogitRows::kAll ? first.first : 0;
+    const Rows<float> hidden{s.hidden.data() + from * width, rows, width};
+    return project_logits(compute, {head_, norm_, config_.rms_norm_eps, "logits", first.position() + from},
+                          hidden, {s.normed.data(), rows, width}, first.result->logits().sub(row, rows));
+  }
+  // The wanted rows of all sequences, one after the other.
+  std::size_t rows = 0;
+  for (const Piece& piece : pieces) {
+    const std::size_t wanted = piece.logit_rows();
+    std::copy_n(s.hidden.data() + (piece.at + piece.rows - wanted) * width, wanted * width,
+                s.projected.data() + rows * width);
+    rows += wanted;
+  }
+  grow(s.logits, rows * config_.vocab_size);
+  std::size_t row = 0;
+  for (const Piece& piece : pieces) {
+    piece.result->shared_logits = s.logits.data() + row * config_.vocab_size;
+    row += piece.logit_rows();
+  }
+  return project_logits(compute, {head_, norm_, config_.rms_norm_eps, "logits", first.position()},
+                        {s.projected.data(), rows, width}, {s.normed.data(), rows, width},
+                        {s.logits.data(), rows, config_.vocab_size});
 }
 
 }  // namespace

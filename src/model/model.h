@@ -31,11 +31,19 @@ struct ForwardRequest {
 
 // Filled by forward; buffers grow once and are reused.
 struct ForwardResult {
-  Rows<float> logits() { return {logits_data.data(), logit_count, vocab}; }
+  Rows<float> logits() {
+    return {shared_logits != nullptr ? shared_logits : logits_data.data(), logit_count, vocab};
+  }
   Rows<float> taps() { return {taps_data.data(), tap_count, tap_width}; }  // [tokens, taps * hidden]
   std::vector<float> logits_data, taps_data;
+  float* shared_logits = nullptr;  // in the scratch of a pass over several sequences; valid until the next
   std::size_t logit_count = 0, vocab = 0, tap_count = 0, tap_width = 0;
 };
+
+// Rows of one pass through the layers at most: longer prompts run in chunks, so that buffers stay bounded.
+inline constexpr std::size_t kMaxChunkRows = 256;
+// Sequences of one pass at most.
+inline constexpr std::size_t kMaxSequences = 64;
 
 // Work buffers of one caller; sized for the largest batch seen, then steady.
 class Scratch;
@@ -61,11 +69,23 @@ class Model {
   virtual const Weight& embedding() const = 0;  // [vocab, hidden]
   virtual const Weight& head() const = 0;       // [vocab, hidden]; the embedding when tied
 
+  // The norm before the head, in place: tapped states of the last layer [rows, hidden] become what the head
+  // reads, which embeddings are made of.
+  virtual void normalise(const Compute& compute, Rows<float> states) const = 0;
+
   virtual ScratchPtr make_scratch() const = 0;
   // Errors: kInvalidArgument (token id outside the vocabulary), kOutOfMemory (cache full), kNumeric (NaN in a
   // K, V or logit row). After an error the cache is rewound to its length before the call.
-  virtual Status forward(const Compute& compute, const ForwardRequest& request, Scratch& scratch,
-                         ForwardResult& result) const = 0;
+  Status forward(const Compute& compute, const ForwardRequest& request, Scratch& scratch,
+                 ForwardResult& result) const {
+    ForwardResult* const results[] = {&result};
+    return forward(compute, {&request, 1}, scratch, results);
+  }
+  // Several sequences, each with its own cache and result, in one pass: the weights are read once. At most
+  // kMaxSequences, and together at most kMaxChunkRows tokens unless there is only one. A row's values do not depend on the others. An
+  // error does not say which sequence it was; all caches are rewound.
+  virtual Status forward(const Compute& compute, std::span<const ForwardRequest> requests, Scratch& scratch,
+                         std::span<ForwardResult* const> results) const = 0;
 };
 
 }  // namespace kakeya::model

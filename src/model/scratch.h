@@ -9,9 +9,6 @@
 
 namespace kakeya::model {
 
-// Rows of one pass through the layers at most: longer prompts run in chunks, so that buffers stay bounded.
-inline constexpr std::size_t kMaxChunkRows = 256;
-
 class Scratch {
  public:
   // Makes room for `rows` rows of a model of this shape; allocates only when the size grows.
@@ -28,6 +25,7 @@ class Scratch {
   std::vector<float> k, v;                 // [rows, kv_heads * head_dim]
   std::vector<float> gate, up;             // [rows, intermediate]
   std::vector<float> cos, sin;             // [rows, head_dim / 2]
+  std::vector<float> logits;               // [logit rows, vocab] of a pass over several sequences
   std::vector<kv::Visible> full, sliding;  // [rows]: what a row sees in a full and in a sliding layer
 };
 

@@ -72,7 +72,8 @@ AddedTokenMatcher::Match AddedTokenMatcher::longest_at(std::string_view text) co
   return best;
 }
 
-void AddedTokenMatcher::split(std::string_view text, bool special, const Sink& sink) const {
+void AddedTokenMatcher::split(std::string_view text, std::span<const TextSpan> ordinary,
+                              const Sink& sink) const {
   std::size_t done = 0;  // everything before it went to the sink
   std::size_t at = 0;
   while (at < text.size()) {
@@ -87,8 +88,13 @@ void AddedTokenMatcher::split(std::string_view text, bool special, const Sink& s
     }
     const formats::AddedToken& token = tokens_[static_cast<std::size_t>(match.token)];
     std::size_t begin = at, end = at + match.length;
+    while (!ordinary.empty() && ordinary.front().end <= begin) ordinary = ordinary.subspan(1);
+    if (token.special && !ordinary.empty() && ordinary.front().begin < end) {
+      const bool inside = ordinary.front().begin <= begin && end <= ordinary.front().end;
+      at = inside ? end : begin + 1;
+      continue;
+    }
     at = end;
-    if (!special && token.special) continue;
     if (token.single_word && word_touches(text.substr(0, begin), text.substr(end))) continue;
     if (token.lstrip) begin = done + trailing_space(text.substr(done, begin - done));
     if (token.rstrip) end += leading_space(text.substr(end));

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "formats/tokenizer_file.h"
+#include "text/prompt_text.h"
 
 namespace kakeya::text {
 
@@ -19,9 +21,10 @@ class AddedTokenMatcher {
   void add(const formats::AddedToken& token, std::string_view pattern);
 
   // Calls sink(id, part) over the whole text in order; id is empty for the text between tokens.
-  // With special = false special tokens are ordinary text. `token_part` of a token may include spaces.
+  // Special tokens that touch one of the `ordinary` spans (ascending, apart) are ordinary text. The part of a
+  // token may include spaces.
   using Sink = std::function<void(std::optional<Token> id, std::string_view part)>;
-  void split(std::string_view text, bool special, const Sink& sink) const;
+  void split(std::string_view text, std::span<const TextSpan> ordinary, const Sink& sink) const;
   bool empty() const { return tokens_.empty(); }
 
  private:

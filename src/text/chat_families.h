@@ -3,15 +3,15 @@
 #include <kakeya/chat.h>
 #include <kakeya/result.h>
 
-#include <string>
+#include "text/prompt_text.h"
 
 namespace kakeya::text {
 
 // Qwen3's own template: thinking, tools, tool calls and responses.
-Result<std::string> render_qwen3(const ChatRequest& request);
+Result<PromptText> render_qwen3(const ChatRequest& request);
 // Plain ChatML frames: any role, no tools.
-Result<std::string> render_chatml(const ChatRequest& request);
+Result<PromptText> render_chatml(const ChatRequest& request);
 // Llama-3.1 Instruct with system, user and assistant turns, no tools.
-Result<std::string> render_llama3(const ChatRequest& request);
+Result<PromptText> render_llama3(const ChatRequest& request);
 
 }  // namespace kakeya::text

@@ -25,17 +25,17 @@ std::string_view strip_right(std::string_view text) {
   return text.substr(0, text.find_last_not_of('\n') + 1);  // npos + 1 is 0
 }
 
-Status append_tools(const ChatRequest& request, std::string& out) {
+Status append_tools(const ChatRequest& request, PromptText& out) {
   const ChatMessage& first = request.messages.front();
-  out += "<|im_start|>system\n";
-  if (first.role == "system") out += first.content + "\n\n";
-  out += kToolsHead;
+  out.own("<|im_start|>system\n");
+  if (first.role == "system") out.given(first.content).own("\n\n");
+  out.own(kToolsHead);
   for (std::size_t i = 0; i < request.tools_json.size(); ++i) {
     KAKEYA_ASSIGN(const auto tool,
                   parse_chat_json("tools[" + std::to_string(i) + "]", request.tools_json[i]));
-    out += "\n" + python_dumps(tool);
+    out.own("\n").given(python_dumps(tool));
   }
-  out += kToolsTail;
+  out.own(kToolsTail);
   return {};
 }
 
@@ -50,22 +50,22 @@ std::size_t last_query(const std::vector<ChatMessage>& messages) {
   return messages.size() - 1;
 }
 
-Status append_tool_calls(const ChatMessage& message, std::string_view content, std::string& out) {
+Status append_tool_calls(const ChatMessage& message, std::string_view content, PromptText& out) {
   bool first = true;
   for (const ToolCall& call : message.tool_calls) {
-    if (!first || !content.empty()) out += '\n';
+    if (!first || !content.empty()) out.own("\n");
     first = false;
     KAKEYA_ASSIGN(const auto arguments,
                   parse_chat_json("arguments of tool call " + call.name, call.arguments_json));
-    out += "<tool_call>\n{\"name\": \"" + call.name + "\", \"arguments\": ";
-    out += arguments.is_string() ? arguments.get<std::string>() : python_dumps(arguments);
-    out += "}\n</tool_call>";
+    out.own("<tool_call>\n{\"name\": \"").given(call.name).own("\", \"arguments\": ");
+    out.given(arguments.is_string() ? arguments.get<std::string>() : python_dumps(arguments));
+    out.own("}\n</tool_call>");
   }
   return {};
 }
 
 Status append_assistant(const std::vector<ChatMessage>& messages, std::size_t index, std::size_t query,
-                        std::string& out) {
+                        PromptText& out) {
   const ChatMessage& message = messages[index];
   std::string_view content = message.content, reasoning;
   if (message.reasoning_content.has_value()) {
@@ -77,42 +77,40 @@ Status append_assistant(const std::vector<ChatMessage>& messages, std::size_t in
     reasoning = strip_left(reasoning);
     content = strip_left(content.substr(end + kThinkEnd.size()));
   }
-  out += "<|im_start|>assistant\n";
+  out.own("<|im_start|>assistant\n");
   const bool last = index + 1 == messages.size();
   if (index > query && (last || !reasoning.empty())) {
-    out += "<think>\n";
-    out += strip_right(strip_left(reasoning));
-    out += "\n</think>\n\n";
-    out += strip_left(content);
+    out.own("<think>\n").given(strip_right(strip_left(reasoning)));
+    out.own("\n</think>\n\n").given(strip_left(content));
   } else {
-    out += content;
+    out.given(content);
   }
   KAKEYA_TRY(append_tool_calls(message, content, out));
-  out += "<|im_end|>\n";
+  out.own("<|im_end|>\n");
   return {};
 }
 
-void append_tool_response(const std::vector<ChatMessage>& messages, std::size_t index, std::string& out) {
-  if (index == 0 || messages[index - 1].role != "tool") out += "<|im_start|>user";
-  out += "\n<tool_response>\n" + messages[index].content + "\n</tool_response>";
-  if (index + 1 == messages.size() || messages[index + 1].role != "tool") out += "<|im_end|>\n";
+void append_tool_response(const std::vector<ChatMessage>& messages, std::size_t index, PromptText& out) {
+  if (index == 0 || messages[index - 1].role != "tool") out.own("<|im_start|>user");
+  out.own("\n<tool_response>\n").given(messages[index].content).own("\n</tool_response>");
+  if (index + 1 == messages.size() || messages[index + 1].role != "tool") out.own("<|im_end|>\n");
 }
 
 }  // namespace
 
-Result<std::string> render_qwen3(const ChatRequest& request) {
+Result<PromptText> render_qwen3(const ChatRequest& request) {
   const auto& messages = request.messages;
-  std::string out;
+  PromptText out;
   if (!request.tools_json.empty()) {
     KAKEYA_TRY(append_tools(request, out));
   } else if (messages.front().role == "system") {
-    out += "<|im_start|>system\n" + messages.front().content + "<|im_end|>\n";
+    out.own("<|im_start|>system\n").given(messages.front().content).own("<|im_end|>\n");
   }
   const std::size_t query = last_query(messages);
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const ChatMessage& message = messages[i];
     if (message.role == "user" || (message.role == "system" && i > 0)) {
-      out += "<|im_start|>" + message.role + "\n" + message.content + "<|im_end|>\n";
+      out.own("<|im_start|>").own(message.role).own("\n").given(message.content).own("<|im_end|>\n");
     } else if (message.role == "assistant") {
       KAKEYA_TRY(append_assistant(messages, i, query, out));
     } else if (message.role == "tool") {
@@ -120,8 +118,8 @@ Result<std::string> render_qwen3(const ChatRequest& request) {
     }  // the template passes over other roles
   }
   if (request.add_generation_prompt) {
-    out += "<|im_start|>assistant\n";
-    if (request.enable_thinking == false) out += "<think>\n\n</think>\n\n";
+    out.own("<|im_start|>assistant\n");
+    if (request.enable_thinking == false) out.own("<think>\n\n</think>\n\n");
   }
   return out;
 }

@@ -65,34 +65,35 @@ Result<TemplateFamily> detect_template(const Tokenizer& tokenizer) {
       ", expected one of these families");
 }
 
-Result<std::string> render_chatml(const ChatRequest& request) {
+Result<PromptText> render_chatml(const ChatRequest& request) {
   KAKEYA_TRY(refuse_tools("chatml", request));
-  std::string out;
+  PromptText out;
   for (const ChatMessage& message : request.messages) {
-    out += "<|im_start|>" + message.role + "\n" + message.content + "<|im_end|>\n";
+    out.own("<|im_start|>").given(message.role).own("\n").given(message.content).own("<|im_end|>\n");
   }
-  if (request.add_generation_prompt) out += "<|im_start|>assistant\n";
+  if (request.add_generation_prompt) out.own("<|im_start|>assistant\n");
   return out;
 }
 
-Result<std::string> render_llama3(const ChatRequest& request) {
+Result<PromptText> render_llama3(const ChatRequest& request) {
   KAKEYA_TRY(refuse_tools("llama3", request));
   const bool has_system = request.messages.front().role == "system";
-  const auto turn = [](const std::string& role, std::string_view content) {
-    return "<|start_header_id|>" + role + "<|end_header_id|>\n\n" + std::string(content) + "<|eot_id|>";
-  };
+  PromptText out;
   // The dates are fixed in the published template of Llama-3.1.
-  std::string system = "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
-  if (has_system) system += trim(request.messages.front().content);
-  std::string out = "<|begin_of_text|>" + turn("system", system);
+  out.own("<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n")
+      .own("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
+  if (has_system) out.given(trim(request.messages.front().content));
+  out.own("<|eot_id|>");
   for (std::size_t i = has_system ? 1 : 0; i < request.messages.size(); ++i) {
-    out += turn(request.messages[i].role, trim(request.messages[i].content));
+    const ChatMessage& message = request.messages[i];
+    out.own("<|start_header_id|>").given(message.role).own("<|end_header_id|>\n\n");
+    out.given(trim(message.content)).own("<|eot_id|>");
   }
-  if (request.add_generation_prompt) out += "<|start_header_id|>assistant<|end_header_id|>\n\n";
+  if (request.add_generation_prompt) out.own("<|start_header_id|>assistant<|end_header_id|>\n\n");
   return out;
 }
 
-Result<std::string> render_chat(TemplateFamily family, const ChatRequest& request) {
+Result<PromptText> render_prompt(TemplateFamily family, const ChatRequest& request) {
   if (request.messages.empty()) {
     return invalid_argument("render chat: \"messages\" is empty, expected at least one message");
   }
@@ -105,6 +106,11 @@ Result<std::string> render_chat(TemplateFamily family, const ChatRequest& reques
       return render_llama3(request);
   }
   return unsupported("render chat: unknown template family");
+}
+
+Result<std::string> render_chat(TemplateFamily family, const ChatRequest& request) {
+  KAKEYA_ASSIGN(PromptText prompt, render_prompt(family, request));
+  return std::move(prompt).text();
 }
 
 }  // namespace kakeya::text

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "text/prompt_text.h"
 #include "text/tokenizer.h"
 
 namespace kakeya::text {
@@ -19,5 +20,7 @@ Result<TemplateFamily> detect_template(const Tokenizer& tokenizer);
 
 // The prompt text. Errors: kInvalidArgument (roles or order the family's template refuses).
 Result<std::string> render_chat(TemplateFamily family, const ChatRequest& request);
+// The same text, and which of it is the request's.
+Result<PromptText> render_prompt(TemplateFamily family, const ChatRequest& request);
 
 }  // namespace kakeya::text

@@ -45,11 +45,23 @@ Result<std::vector<Merge>> resolve_merges(const formats::TokenizerFile& file, co
   return out;
 }
 
+bool touches(std::span<const TextSpan> spans, TextSpan part) {
+  const auto after =
+      std::partition_point(spans.begin(), spans.end(), [&](TextSpan s) { return s.end <= part.begin; });
+  return after != spans.end() && after->begin < part.end;
+}
+
 class ByteLevelTokenizer : public Tokenizer {
  public:
   static Result<std::unique_ptr<Tokenizer>> create(formats::TokenizerFile file);
 
-  Result<std::vector<Token>> encode(std::string_view text, bool parse_special) const override;
+  Result<std::vector<Token>> encode(std::string_view text, bool parse_special) const override {
+    const TextSpan all = {0, text.size()};
+    return encode_spans(text, parse_special ? std::span<const TextSpan>() : std::span(&all, 1));
+  }
+  Result<std::vector<Token>> encode(const PromptText& prompt) const override {
+    return encode_spans(prompt.text(), prompt.given());
+  }
   std::string decode(std::span<const Token> ids, bool skip_special) const override;
 
   std::size_t vocab_size() const override { return bytes_.size(); }
@@ -70,6 +82,7 @@ class ByteLevelTokenizer : public Tokenizer {
     Status status;
   };
   explicit ByteLevelTokenizer(formats::TokenizerFile file) : file_(std::move(file)) {}
+  Result<std::vector<Token>> encode_spans(std::string_view text, std::span<const TextSpan> ordinary) const;
   Status add_tokens();
   void fill_bytes();
   void encode_plain(std::string_view text, Work& work) const;
@@ -162,19 +175,27 @@ std::optional<Token> ByteLevelTokenizer::token_id(std::string_view content) cons
   return std::nullopt;
 }
 
-Result<std::vector<Token>> ByteLevelTokenizer::encode(std::string_view text, bool parse_special) const {
+// `ordinary`: where special tokens are ordinary text.
+Result<std::vector<Token>> ByteLevelTokenizer::encode_spans(std::string_view text,
+                                                            std::span<const TextSpan> ordinary) const {
   if (text.size() > kMaxTextBytes) {
     return invalid_argument("tokenize: text of " + std::to_string(text.size()) + " bytes, expected at most " +
                             std::to_string(kMaxTextBytes));
   }
   Work work;
-  raw_added_.split(text, parse_special, [&](std::optional<Token> id, std::string_view part) {
+  raw_added_.split(text, ordinary, [&](std::optional<Token> id, std::string_view part) {
     if (id.has_value()) {
       work.ids.push_back(*id);
       return;
     }
+    const auto begin = static_cast<std::size_t>(part.data() - text.data());
+    const TextSpan place = {begin, begin + part.size()};
     const auto plain = [&](std::string_view normal) {
-      normalized_added_.split(normal, parse_special, [&](std::optional<Token> inner, std::string_view rest) {
+      // Places move when text is normalised, so here a part is ordinary as a whole or not at all.
+      const TextSpan all = {0, normal.size()};
+      const bool any = touches(ordinary, place);
+      const auto spans = any ? std::span(&all, 1) : std::span<const TextSpan>();
+      normalized_added_.split(normal, spans, [&](std::optional<Token> inner, std::string_view rest) {
         if (inner.has_value()) {
           work.ids.push_back(*inner);
         } else {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "formats/tokenizer_file.h"
+#include "text/prompt_text.h"
 
 namespace kakeya::text {
 
@@ -24,6 +25,9 @@ class Tokenizer {
   // non-special added tokens, as Hugging Face does. No BOS is added. Invalid UTF-8 is kept as bytes.
   // Errors: kInvalidArgument when the text is larger than 64 MiB.
   virtual Result<std::vector<Token>> encode(std::string_view text, bool parse_special) const = 0;
+  // Special tokens of the template become their ids; those spelled inside given text are ordinary text, as
+  // with parse_special = false. Equal to encode(prompt.text(), true) when given text spells none.
+  virtual Result<std::vector<Token>> encode(const PromptText& prompt) const = 0;
   // Bytes of the ids; unknown ids give nothing. May end inside a UTF-8 sequence: see StreamDecoder.
   virtual std::string decode(std::span<const Token> ids, bool skip_special) const = 0;
 

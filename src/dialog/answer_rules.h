@@ -1,0 +1,21 @@
+// What an answer may look like, by tool_choice and format, as one constraint of the engine.
+#pragma once
+#include <memory>
+
+#include "dialog/dialog.h"
+
+namespace kakeya::dialog {
+
+// Null when anything goes.
+//   tools, kRequired or kNamed: one or more calls, at once (after the reasoning); a format never applies.
+//   tools, kAuto: free text; from <tool_call> on (outside the reasoning) calls by the tools' schemas.
+//   tools, kAuto, and a format: calls at once, or text in the format; free text is neither.
+//   a format alone, or with kNone: that.
+// A schema that cannot be kept is refused where the tool says "strict": true; other tools then may take any
+// JSON object, as without constraints.
+// Errors: kInvalidArgument (a choice without tools, a tool_name that is not among them, a tool that is no
+// JSON object with a name), those of Engine::new_constraint.
+Result<std::shared_ptr<TokenConstraint>> build_constraint(const Engine& engine, const DialogRequest& request,
+                                                          bool thinking);
+
+}  // namespace kakeya::dialog
