@@ -39,7 +39,8 @@ endfunction()
 
 # kakeya_module(<folder> DEPS <kakeya folders> LIBS <external targets> TEST_LIBS <external targets>
 #               EXCLUDE <patterns of files left out> PRECOMPILE <foreign headers that most sources include>
-#               GRIDS <test patterns> SUBFOLDERS): SUBFOLDERS takes those of folders below too
+#               GRIDS <test patterns> SUBFOLDERS)
+# SUBFOLDERS takes the sources of folders below too.
 # GRIDS are long lists of like cases. They run in native builds; under sanitizers and emulation a case of each kind stays
 # in unit.<folder>, and these run as grids.<folder>: ctest --preset asan-ubsan -L grids, scripts/test-arm -L grids.
 function(kakeya_module name)

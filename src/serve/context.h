@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "dialog/dialog.h"
 #include "serve/metrics.h"
@@ -26,7 +27,18 @@ struct Context {
   std::int64_t started_at = 0;  // unix seconds
   std::atomic<bool> draining = false;
 
-  std::size_t context_tokens() const { return service.options().session.max_tokens; }
+  // Whether a request's model name means the served one: its id, the target's own, either with ":latest".
+  bool serves(std::string name) const {
+    constexpr std::string_view kLatest = ":latest";
+    if (name == model_id || name == engine.target().id) return true;
+    if (name.size() <= kLatest.size() || name.substr(name.size() - kLatest.size()) != kLatest) return false;
+    name.resize(name.size() - kLatest.size());
+    return name == model_id || name == engine.target().id;
+  }
+  std::size_t context_tokens() const {
+    const std::size_t slot = service.options().session.max_tokens;
+    return slot > 0 ? slot : engine.target().max_position_embeddings;
+  }
 };
 
 }  // namespace kakeya::serve

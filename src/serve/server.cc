@@ -9,6 +9,7 @@
 #include "serve/application.h"
 #include "serve/common/routes.h"
 #include "serve/ollama/routes.h"
+#include "serve/openai/routes.h"
 #include "serve/page/routes.h"
 #include "serve/responses/routes.h"
 
@@ -88,6 +89,9 @@ class ServerImpl : public Server {
 
 void add_routes(http::Router& router, Context& context) {
   common::add_routes(router, context);
+  openai::add_chat_routes(router, context);
+  openai::add_completion_routes(router, context);
+  openai::add_embedding_routes(router, context);
   responses::add_routes(router, context);
   anthropic::add_routes(router, context);
   ollama::add_routes(router, context);

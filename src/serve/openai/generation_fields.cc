@@ -1,0 +1,240 @@
+#include "serve/openai/generation_fields.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "serve/failures.h"
+
+namespace kakeya::serve::openai {
+namespace {
+
+constexpr int kMaxInt = std::numeric_limits<int>::max();
+constexpr float kBanned = -1e30f;  // finite: sums of it stay numbers
+
+std::optional<float> as_float(std::optional<double> value) {
+  return value ? std::optional<float>(static_cast<float>(*value)) : std::nullopt;
+}
+
+// What other servers can do and this one cannot: harmless only with the value that switches it off.
+struct Refused {
+  const char* name;
+  bool (*off)(const Json& value);
+};
+
+bool is_zero(const Json& value) { return value.is_number() && value.get<double>() <= 0; }
+bool is_one(const Json& value) { return value.is_number() && value.get<double>() == 1; }
+bool is_false(const Json& value) { return value.is_boolean() && !value.get<bool>(); }
+bool is_true(const Json& value) { return value.is_boolean() && value.get<bool>(); }
+bool is_empty(const Json& value) {
+  return value.empty() || (value.is_string() && value.get<std::string>().empty());
+}
+bool only_text(const Json& value) {
+  return value.is_array() &&
+         std::all_of(value.begin(), value.end(), [](const Json& v) { return v == "text"; });
+}
+
+constexpr Refused kRefused[] = {
+    {"mirostat", is_zero},
+    {"dry_multiplier", is_zero},
+    {"xtc_probability", is_zero},
+    {"typical_p", is_one},
+    {"dynatemp_range", is_zero},
+    {"top_n_sigma", is_zero},
+    {"n_probs", is_zero},
+    {"top_a", is_zero},
+    {"use_beam_search", is_false},
+    {"prompt_logprobs", [](const Json&) { return false; }},
+    {"skip_special_tokens", is_true},
+    {"include_stop_str_in_output", is_false},
+    {"bad_words", is_empty},
+    {"allowed_token_ids", is_empty},
+    {"modalities", only_text},
+    {"audio", is_empty},
+    {"functions", is_empty},
+    {"web_search_options", [](const Json&) { return false; }},
+    {"chat_template", is_empty},
+    {"documents", is_empty},
+    {"guided_regex", is_empty},
+    {"guided_choice", is_empty},
+    {"thinking_forced_open", is_false},
+};
+
+void refuse_unsupported(Fields& fields) {
+  for (const Refused& refused : kRefused) {
+    const Json* value = fields.find(refused.name);
+    if (value != nullptr && !refused.off(*value)) {
+      fields.refuse(refused.name,
+                    fmt::format("found {}, but this server does not have it.", describe(*value)));
+    }
+  }
+}
+
+std::optional<Token> token_id(std::int64_t id, const Context& context) {
+  if (id < 0 || id >= static_cast<std::int64_t>(context.engine.target().vocab_size)) return {};
+  return static_cast<Token>(id);
+}
+
+void add_bias(Fields& fields, const Context& context, const std::string& key, const Json& value,
+              dialog::DialogRequest& out) {
+  std::int64_t id = -1;
+  const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+  const bool whole = error == std::errc() && end == key.data() + key.size();
+  const auto token = whole ? token_id(id, context) : std::nullopt;
+  const bool banned = value.is_boolean() && !value.get<bool>();
+  if (!token) {
+    return fields.fail("logit_bias", fmt::format("found the key '{}', expected a token id below {}.", key,
+                                                 context.engine.target().vocab_size));
+  }
+  if (!banned && (!value.is_number() || std::abs(value.get<double>()) > 100)) {
+    return fields.fail("logit_bias", fmt::format("token {}: found {}, expected a number from -100 to 100.",
+                                                 id, describe(value)));
+  }
+  const float bias = banned ? kBanned : static_cast<float>(value.get<double>());
+  out.rules.logit_bias.emplace_back(*token, bias);
+}
+
+void read_logit_bias(Fields& fields, const Context& context, dialog::DialogRequest& out) {
+  const Json* bias = fields.find("logit_bias");
+  if (bias == nullptr) return;
+  if (bias->is_object()) {
+    for (const auto& [key, value] : bias->items()) add_bias(fields, context, key, value, out);
+    return;
+  }
+  if (!bias->is_array()) return fields.fail("logit_bias", "expected an object of token ids and numbers.");
+  for (const Json& pair : *bias) {  // llama-server's form
+    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_integer()) {
+      return fields.fail("logit_bias", "expected pairs [token id, number].");
+    }
+    add_bias(fields, context, std::to_string(pair[0].get<std::int64_t>()), pair[1], out);
+  }
+}
+
+void read_sampling(Fields& fields, dialog::DialogRequest& out) {
+  dialog::Sampling& sampling = out.sampling;
+  sampling.temperature = as_float(fields.number("temperature", 0, 2));
+  sampling.top_p = as_float(fields.number("top_p", 0, 1));
+  // 0 keeps the most probable token alone, which the engine writes as the smallest share.
+  if (sampling.top_p == 0.0f) sampling.top_p = std::numeric_limits<float>::min();
+  sampling.min_p = as_float(fields.number("min_p", 0, 1));
+  if (const auto top_k = fields.integer("top_k", -1, kMaxInt))
+    sampling.top_k = static_cast<int>(std::max<std::int64_t>(*top_k, 0));
+  const auto repetition = fields.number("repetition_penalty", 0.01, 100);
+  const auto repeat = fields.number("repeat_penalty", 0.01, 100);
+  sampling.repetition_penalty = as_float(repetition ? repetition : repeat);
+  if (const auto last = fields.integer("repeat_last_n", -1, kMaxInt)) {
+    if (*last == 0) sampling.repetition_penalty = 1.0f;
+    out.rules.repeat_last_n = static_cast<std::size_t>(std::max<std::int64_t>(*last, 0));
+  }
+  out.rules.presence_penalty = static_cast<float>(fields.number("presence_penalty", -2, 2).value_or(0));
+  out.rules.frequency_penalty = static_cast<float>(fields.number("frequency_penalty", -2, 2).value_or(0));
+  const auto seed = fields.integer("seed", std::numeric_limits<std::int64_t>::min());
+  if (seed && *seed != -1) sampling.seed = static_cast<std::uint64_t>(*seed);  // -1: llama-server's "any"
+}
+
+void read_limits(Fields& fields, dialog::DialogRequest& out) {
+  for (const char* name : {"max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict"}) {
+    const auto limit = fields.integer(name, -1);
+    if (!limit || out.max_tokens) continue;
+    if (*limit == 0) return fields.fail(name, "found 0, expected at least 1.");
+    if (*limit > 0) out.max_tokens = static_cast<int>(std::min<std::int64_t>(*limit, kMaxInt));
+  }
+}
+
+void read_stops(Fields& fields, const Context& context, dialog::DialogRequest& out) {
+  out.stop_strings = fields.texts("stop", kMaxStops);
+  if (out.stop_strings.empty()) out.stop_strings = fields.texts("stop_sequences", kMaxStops);
+  const auto is_nothing = [](const std::string& text) { return text.empty(); };
+  out.stop_strings.erase(std::remove_if(out.stop_strings.begin(), out.stop_strings.end(), is_nothing),
+                         out.stop_strings.end());
+  if (const Json* ids = fields.array("stop_token_ids")) {
+    for (const Json& id : *ids) {
+      const auto token = id.is_number_integer() ? token_id(id.get<std::int64_t>(), context) : std::nullopt;
+      if (!token) return fields.fail("stop_token_ids", "expected token ids of this model.");
+      out.stop_ids.push_back(*token);
+    }
+  }
+  out.ignore_stop = fields.boolean("ignore_eos", false);
+  out.rules.min_tokens = static_cast<int>(fields.integer("min_tokens", 0, kMaxInt).value_or(0));
+}
+
+bool allowed(const std::vector<std::string>& list, const std::string& value, const std::string& standard) {
+  return value == standard || std::find(list.begin(), list.end(), value) != list.end();
+}
+
+std::string channel(Fields& switches, const char* name, const std::vector<std::string>& list,
+                    const std::string& standard) {
+  const auto value = switches.text(name);
+  if (!value || allowed(list, *value, standard)) return value.value_or("");
+  std::string known = standard;
+  for (const std::string& other : list) known += other == standard ? "" : ", " + other;
+  switches.fail(name,
+                fmt::format("found '{}', expected one of those that this server allows: {}.", *value, known));
+  return {};
+}
+
+}  // namespace
+
+void read_generation(Fields& fields, const Context& context, dialog::DialogRequest& out) {
+  refuse_unsupported(fields);
+  read_sampling(fields, out);
+  read_limits(fields, out);
+  read_stops(fields, context, out);
+  read_logit_bias(fields, context, out);
+  out.reuse_prefix = fields.boolean("cache_prompt", true);
+  const auto slot = fields.integer("id_slot", -1, kMaxInt);
+  if (slot && *slot >= 0) out.slot = static_cast<int>(*slot);
+  read_switches(fields, context, out);
+}
+
+void read_switches(Fields& fields, const Context& context, dialog::DialogRequest& out) {
+  const Json* object = fields.object("kakeya");
+  if (object == nullptr) return;
+  Fields switches(*object, "kakeya.");
+  const SessionOptions& standard = context.service.options().session;
+  out.kv = channel(switches, "kv", context.options.kv_allowed, standard.kv);
+  out.draft_kv = channel(switches, "draft_kv", context.options.draft_kv_allowed, standard.draft_kv);
+  if (const auto mode = switches.text("speculation")) {
+    if (*mode != "auto" && *mode != "fixed" && *mode != "off") {
+      switches.fail("speculation", fmt::format("found '{}', expected auto, fixed or off.", *mode));
+    }
+    out.speculation = *mode == "off"     ? Speculation::kOff
+                      : *mode == "fixed" ? Speculation::kFixed
+                                         : Speculation::kAuto;
+  }
+  const auto most = static_cast<std::int64_t>(kMaxBlockSize);
+  out.block_size = static_cast<std::size_t>(switches.integer("block_size", 0, most).value_or(0));
+  out.verify_width = static_cast<std::size_t>(switches.integer("verify_width", 0, most).value_or(0));
+  fields.merge(switches);
+}
+
+std::optional<http::ApiError> check_model(const Json& body, const Context& context) {
+  const auto at = body.find("model");
+  if (at == body.end() || at->is_null()) return {};
+  if (!at->is_string())
+    return bad_field("model", fmt::format("model: found {}, expected a string.", describe(*at)));
+  const auto& name = at->get_ref<const std::string&>();
+  if (name.empty() || context.serves(name)) return {};
+  return model_not_found(name, context.model_id);
+}
+
+StreamOptions read_stream_options(Fields& fields) {
+  StreamOptions out;
+  out.stream = fields.boolean("stream", false);
+  out.timings_per_token = fields.boolean("timings_per_token", false);
+  out.return_progress = fields.boolean("return_progress", false);
+  const Json* object = fields.object("stream_options");
+  if (object == nullptr) return out;
+  if (!out.stream) fields.fail("stream_options", "expected only together with stream: true.");
+  Fields options(*object, "stream_options.");
+  out.include_usage = options.boolean("include_usage", false);
+  out.continuous_usage = options.boolean("continuous_usage_stats", false);
+  fields.merge(options);
+  return out;
+}
+
+}  // namespace kakeya::serve::openai

@@ -1,0 +1,24 @@
+// Asking for several answers at once, and collecting whole ones.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "serve/drive.h"
+#include "serve/json.h"
+
+namespace kakeya::serve::openai {
+
+using Replies = std::vector<std::unique_ptr<dialog::Reply>>;
+
+// Every request `n` times; a seed counts up among the n. On an error nothing is left running.
+std::optional<http::ApiError> ask_all(Context& context, const std::vector<dialog::DialogRequest>& requests,
+                                      int n, Replies& replies);
+// Until all are whole. An error when one failed, the server closed or the client left.
+std::optional<http::ApiError> collect(Context& context, const http::Request& request, Replies& replies,
+                                      std::vector<WholeAnswer>& answers);
+// Whose turn it is in the queue: the address, and `user` where clients say it.
+std::string client_of(const http::Request& request, const Json& body);
+
+}  // namespace kakeya::serve::openai
