@@ -1,6 +1,6 @@
 #include "serve/anthropic/events.h"
 
-#include "serve/wire/content.h"
+#include "serve/ids.h"
 
 namespace kakeya::serve::anthropic {
 namespace {
@@ -24,7 +24,7 @@ const char* stop_reason(const dialog::Summary& summary) {
 }  // namespace
 
 Events::Events(std::string model)
-    : message_{{"id", wire::new_id("msg_")}, {"type", "message"},         {"role", "assistant"},
+    : message_{{"id", "msg_" + random_id()}, {"type", "message"},         {"role", "assistant"},
                {"model", std::move(model)},  {"content", Json::array()},  {"stop_reason", nullptr},
                {"stop_sequence", nullptr},   {"usage", usage_of(0, 0, 0)}} {}
 

@@ -83,7 +83,7 @@ http::Answer messages(Context& context, const Request& request) {
   auto read = read_messages(request.body, false);
   if (const auto* error = std::get_if<ApiError>(&read)) return *error;
   Call& call = std::get<Call>(read);
-  if (call.model != context.model_id) return model_not_found(call.model, context.model_id);
+  if (!context.serves(call.model)) return model_not_found(call.model, context.model_id);
   call.request.client = request.remote;
   auto reply = context.ask(std::move(call.request));
   if (!reply.ok()) return api_error(reply.error(), context.draining);
@@ -98,7 +98,7 @@ http::Answer count_tokens(Context& context, const Request& request) {
   auto read = read_messages(request.body, true);
   if (const auto* error = std::get_if<ApiError>(&read)) return *error;
   Call& call = std::get<Call>(read);
-  if (call.model != context.model_id) return model_not_found(call.model, context.model_id);
+  if (!context.serves(call.model)) return model_not_found(call.model, context.model_id);
   auto& chat = std::get<ChatRequest>(call.request.input);
   if (call.request.tool_choice == dialog::ToolChoice::kNone) chat.tools_json.clear();
   const auto ids = context.engine.encode_chat(chat);

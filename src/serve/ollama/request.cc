@@ -141,14 +141,6 @@ void read_common(Fields& fields, Call& call) {
 
 }  // namespace
 
-bool same_model(std::string_view asked, std::string_view served) {
-  constexpr std::string_view kTag = ":latest";
-  const auto bare = [&](std::string_view name) {
-    return name.ends_with(kTag) ? name.substr(0, name.size() - kTag.size()) : name;
-  };
-  return bare(asked) == bare(served);
-}
-
 std::variant<Call, ApiError> read_chat(std::string_view body) {
   Json json;
   if (auto error = parse_body(body, json)) return *error;

@@ -25,7 +25,4 @@ struct Call {
 std::variant<Call, http::ApiError> read_chat(std::string_view body);
 std::variant<Call, http::ApiError> read_generate(std::string_view body);
 
-// Names match with and without ":latest".
-bool same_model(std::string_view asked, std::string_view served);
-
 }  // namespace kakeya::serve::ollama

@@ -128,12 +128,5 @@ TEST(OllamaGenerate, MakesAChatOfThePromptUnlessItIsRaw) {
   EXPECT_TRUE(std::get<Call>(read_generate(R"({"model":"m","prompt":""})")).load_only);
 }
 
-TEST(OllamaNames, MatchWithAndWithoutLatest) {
-  EXPECT_TRUE(same_model("a:latest", "a"));
-  EXPECT_TRUE(same_model("a", "a:latest"));
-  EXPECT_TRUE(same_model("a", "a"));
-  EXPECT_FALSE(same_model("a:8b", "a"));
-}
-
 }  // namespace
 }  // namespace kakeya::serve::ollama

@@ -35,7 +35,7 @@ Response text_error(const ApiError& error) {
 
 // Clients look for these words ("model", "not found") and for 404.
 std::optional<ApiError> check_model(const Context& context, const std::string& model) {
-  if (same_model(model, context.model_id)) return {};
+  if (context.serves(model)) return {};
   ApiError error = model_not_found(model, context.model_id);
   error.message = fmt::format("model '{}' not found; this server has '{}'", model, context.model_id);
   return error;

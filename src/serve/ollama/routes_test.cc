@@ -123,6 +123,11 @@ TEST_F(OllamaRoutes, SayThatAnotherModelIsNotFound) {
   EXPECT_EQ(Json::parse(got.body)["error"], "model 'other' not found; this server has 'qwen3/tiny:test'");
 }
 
+TEST_F(OllamaRoutes, KnowTheModelWithAndWithoutLatest) {
+  EXPECT_EQ(send("POST", "/api/show", R"({"model":"qwen3/tiny:test:latest"})").status, 200);
+  EXPECT_EQ(send("POST", "/api/show", R"({"model":"qwen3/tiny:other"})").status, 404);
+}
+
 TEST_F(OllamaRoutes, WriteAFailureInTheMiddleAsALastLine) {
   world_.script.parts.back() = {};
   world_.script.parts.back().kind = Kind::kFailed;

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "serve/wire/content.h"
+#include "serve/ids.h"
 
 namespace kakeya::serve::responses {
 namespace {
@@ -26,7 +26,7 @@ Json usage_of(const dialog::Summary& summary) {
 }  // namespace
 
 Events::Events(const Call& call, std::int64_t created_at)
-    : response_{{"id", wire::new_id("resp_")},
+    : response_{{"id", "resp_" + random_id()},
                 {"object", "response"},
                 {"created_at", created_at},
                 {"status", "in_progress"},
@@ -67,7 +67,7 @@ void Events::open(Open kind, Json item) {
 void Events::begin_text(Open kind) {
   if (open_ == kind) return;
   if (kind == Open::kReasoning) {
-    open(kind, {{"id", wire::new_id("rs_")},
+    open(kind, {{"id", "rs_" + random_id()},
                 {"type", "reasoning"},
                 {"status", "in_progress"},
                 {"summary", Json::array()}});
@@ -77,7 +77,7 @@ void Events::begin_text(Open kind) {
                                          {"part", {{"type", "reasoning_text"}, {"text", ""}}}});
     return;
   }
-  open(kind, {{"id", wire::new_id("msg_")},
+  open(kind, {{"id", "msg_" + random_id()},
               {"type", "message"},
               {"status", "in_progress"},
               {"role", "assistant"},
@@ -158,13 +158,13 @@ std::vector<Json> Events::add(const dialog::AnswerPart& part) {
     }
     case Kind::kToolCall:
       if (custom_tools_.count(part.tool_name) != 0) {
-        open(Open::kCall, {{"id", wire::new_id("ctc_")},
+        open(Open::kCall, {{"id", "ctc_" + random_id()},
                            {"type", "custom_tool_call"},
                            {"call_id", part.call_id},
                            {"name", part.tool_name},
                            {"input", ""}});
       } else {
-        open(Open::kCall, {{"id", wire::new_id("fc_")},
+        open(Open::kCall, {{"id", "fc_" + random_id()},
                            {"type", "function_call"},
                            {"status", "in_progress"},
                            {"call_id", part.call_id},

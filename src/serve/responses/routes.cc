@@ -66,7 +66,7 @@ http::Answer create(Context& context, const Request& request) {
   auto read = read_request(request.body);
   if (const auto* error = std::get_if<ApiError>(&read)) return *error;
   Call& call = std::get<Call>(read);
-  if (call.model != context.model_id) return model_not_found(call.model, context.model_id);
+  if (!context.serves(call.model)) return model_not_found(call.model, context.model_id);
   auto events = std::make_shared<Events>(call, unix_seconds());
   call.request.client = request.remote;
   auto reply = context.ask(std::move(call.request));

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <random>
 
 #include "serve/failures.h"
 
@@ -57,15 +56,6 @@ ConstraintSpec schema_constraint(const Json& schema) {
   spec.kind = ConstraintKind::kJsonSchema;
   spec.text = dump(schema);
   return spec;
-}
-
-std::string new_id(std::string_view prefix) {
-  static constexpr std::string_view kDigits =
-      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  thread_local std::mt19937_64 random{(std::uint64_t{std::random_device{}()} << 32) | std::random_device{}()};
-  std::string id(prefix);
-  for (int i = 0; i < 24; ++i) id += kDigits[random() % kDigits.size()];
-  return id;
 }
 
 }  // namespace kakeya::serve::wire

@@ -1,4 +1,4 @@
-// What the families that translate into a dialog share: message contents, tools, ids. Knows no family.
+// What the families that translate into a dialog share: message contents, tools, schemas. Knows no family.
 #pragma once
 #include <kakeya/constraint.h>
 
@@ -22,8 +22,5 @@ std::string function_tool(const std::string& name, const Json* description, cons
 
 // A JSON schema as the constraint of the answer.
 ConstraintSpec schema_constraint(const Json& schema);
-
-// `prefix` and 24 random characters.
-std::string new_id(std::string_view prefix);
 
 }  // namespace kakeya::serve::wire

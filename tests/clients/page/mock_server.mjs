@@ -63,10 +63,10 @@ async function stream(request, body, response) {
     if (prompt.includes("cut") && n === 5) { response.destroy(); return; }
     ++n;
     send({ choices: [{ index: 0, delta: { content: part }, finish_reason: null }], timings: { predicted_n: n, predicted_per_second: 87.3, cache_n: 12 },
-           kakeya: { acceptance_length: 3.4, drafted: [[part, n % 4 ? 1 : 0]], kv: body.kv ?? "e8-q38" } });
+           kakeya: { drafted: [[part, n % 4 ? 1 : 0]], drafted_n: Math.floor(n * 0.75) } });
     await wait(slow ? 60 : 4);
   }
-  send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
+  send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }], kakeya: { acceptance_length: 3.4, kv_channel: body.kakeya.kv ?? "e8-q38" } });
   send({ choices: [], usage: { prompt_tokens: 20, completion_tokens: n, total_tokens: 20 + n, prompt_tokens_details: { cached_tokens: 12 } }, timings: { predicted_n: n, predicted_per_second: 91.2 } });
   response.end("data: [DONE]\n\n");
 }
@@ -94,7 +94,7 @@ export function start(port) {
         return response.end(html);
       }
       if (request.url === "/v1/models") return json({ object: "list", data: [{ id: "tiny" }, { id: "qwen3-8b-q4_0-with-a-long-name" }] });
-      if (request.url === "/props") return json({ kakeya: { kv: "e8-q38", kv_allowed: ["e8-q38", "e8-q10", "bf16"], speculation: "auto", speculation_allowed: ["auto", "on", "off"] } });
+      if (request.url === "/props") return json({ kakeya: { kv: "e8-q38", kv_allowed: ["e8-q38", "e8-q10", "bf16"], draft: "tiny" } });
       if (request.url !== "/v1/chat/completions") return refuse(response, 404, { message: "No such route" });
       const body = JSON.parse(text), prompt = body.messages.at(-1).content;
       if (prompt.includes("error 429")) return refuse(response, 429, { message: "The queue is full" }, { "retry-after": "3" });
