@@ -12,6 +12,7 @@ void add_logits(CLI::App& app, Context& context);
 void add_perplexity(CLI::App& app, Context& context);
 void add_codec(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
+void add_serve(CLI::App& app, Context& context);
 void add_bench_acceptance(CLI::App& app, Context& context);
 void add_bench_speed(CLI::App& app, Context& context);
 

@@ -19,7 +19,7 @@ using kakeya::cli::Context;
 
 // Names kept for commands to come, so that nothing else takes them.
 std::string reserved_command(int argc, char** argv) {
-  constexpr std::array kReserved = {"run", "chat", "serve", "pull", "list", "inspect", "doctor", "tune"};
+  constexpr std::array kReserved = {"run", "chat", "pull", "list", "inspect", "doctor", "tune"};
   if (argc < 2) return {};
   const std::string first = argv[1];
   if (std::find(kReserved.begin(), kReserved.end(), first) != kReserved.end()) return first;
@@ -50,12 +50,16 @@ std::string unsigned_problem(const std::string& text) {
                      std::numeric_limits<std::uint64_t>::max());
 }
 
-// llama-bench's -pg is no flag that CLI11 can read.
+// llama-bench's -pg and llama-server's -md and -np are no flags that CLI11 can read.
 void spell_out_short_flags(int argc, char** argv) {
-  static char spelled[] = "--prompt-gen";
+  static char prompt_gen[] = "--prompt-gen", draft[] = "--model-draft", slots[] = "--parallel";
   const bool speed = argc > 2 && std::string(argv[1]) == "bench" && std::string(argv[2]) == "speed";
-  for (int i = 3; speed && i < argc; ++i) {
-    if (std::string(argv[i]) == "-pg") argv[i] = spelled;
+  const bool serve = argc > 2 && std::string(argv[1]) == "serve";
+  for (int i = 2; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (speed && flag == "-pg") argv[i] = prompt_gen;
+    if (serve && flag == "-md") argv[i] = draft;
+    if (serve && flag == "-np") argv[i] = slots;
   }
 }
 
@@ -112,6 +116,7 @@ int main(int argc, char** argv) {
   add_perplexity(app, context);
   add_codec(app, context);
   add_quantize(app, context);
+  add_serve(app, context);
   add_bench_acceptance(app, context);
   add_bench_speed(app, context);
   refuse_negative_counts(app);

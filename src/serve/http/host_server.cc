@@ -1,0 +1,251 @@
+#include "serve/http/host_server.h"
+
+#include <fmt/format.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "serve/http/router.h"
+
+namespace kakeya::serve::http {
+namespace {
+
+constexpr std::size_t kHeaderBytes = std::size_t{64} << 10;
+constexpr std::size_t kSkippedBytes = std::size_t{1}
+                                      << 20;  // of an unwanted body, before the connection is closed
+constexpr std::size_t kRequestsPerConnection = 10'000;
+
+// A request on its way through cpp-httplib, which has no room for it. One a thread.
+struct InFlight {
+  Connection* connection = nullptr;
+  Request request;
+  bool handled = false;    // an application answer stands in the response
+  bool close = false;      // the connection ends with this response
+  std::size_t unread = 0;  // bytes of a body that nobody reads
+  bool malformed_length = false;
+};
+thread_local InFlight g_in_flight;
+
+class StreamWriter : public Writer {
+ public:
+  StreamWriter(httplib::DataSink& sink, Connection& connection) : sink_(sink), connection_(connection) {}
+  bool write(std::string_view bytes) override {
+    if (ok_ && !bytes.empty()) ok_ = !connection_.gone() && sink_.write(bytes.data(), bytes.size());
+    return ok_;
+  }
+  bool gone() override { return !ok_ || connection_.gone(); }
+
+ private:
+  httplib::DataSink& sink_;
+  Connection& connection_;
+  bool ok_ = true;
+};
+
+// A thread a connection, counted.
+class Threads : public httplib::TaskQueue {
+ public:
+  void enqueue(std::function<void()> work) override {
+    {
+      const std::lock_guard lock(mutex_);
+      ++running_;
+    }
+    std::thread([this, work = std::move(work)] {
+      work();
+      const std::lock_guard lock(mutex_);
+      if (--running_ == 0) idle_.notify_all();
+    }).detach();
+  }
+  void shutdown() override {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [&] { return running_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::size_t running_ = 0;
+};
+
+bool body_expected(const std::string& method) {
+  return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE";
+}
+
+// "content-length: 5" -> 5; nothing when it is no number or two contradict each other.
+std::optional<std::size_t> content_length(const httplib::Headers& headers) {
+  const auto [first, last] = headers.equal_range("Content-Length");
+  std::optional<std::size_t> length;
+  for (auto at = first; at != last; ++at) {
+    const std::string& text = at->second;
+    if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
+      return {};
+    const std::size_t value = std::stoull(text);
+    if (length && *length != value) return {};
+    length = value;
+  }
+  return length.value_or(0);
+}
+
+}  // namespace
+
+HostServer::HostServer(const ListenOptions& options, Application& application, std::atomic<bool>& stopping,
+                       std::atomic<std::size_t>& connections)
+    : options_(options), application_(application), stopping_(stopping), connections_(connections) {
+  new_task_queue = [] { return new Threads; };
+  // Not SO_REUSEPORT, cpp-httplib's default: two servers on one port would share its clients.
+  set_socket_options([](socket_t socket) {
+    const int yes = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  });
+  set_payload_max_length(options.max_body_bytes);
+  set_keep_alive_timeout(std::chrono::duration_cast<std::chrono::seconds>(options.idle_timeout).count());
+  set_keep_alive_max_count(kRequestsPerConnection);
+  set_pre_routing_handler([this](const httplib::Request&, httplib::Response& out) { return before(out); });
+  const auto whole = [this](const httplib::Request& in, httplib::Response& out) {
+    g_in_flight.request.body = in.body;
+    send(application_.handle(g_in_flight.request), out);
+  };
+  // Every path is "/" by now: see set_up().
+  Post("/", whole).Put("/", whole).Patch("/", whole).Delete("/", whole);
+  set_error_handler(
+      HandlerWithResponse([this](const httplib::Request&, httplib::Response& out) { return fail(out); }));
+}
+
+// Overrides a private virtual: called with every accepted socket.
+bool HostServer::process_and_close_socket(socket_t socket) {
+  const int yes = 1;
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+  {
+    Connection connection(static_cast<int>(socket), {options_.max_body_bytes + kHeaderBytes,
+                                                     options_.read_timeout, options_.write_timeout});
+    if (++connections_ > options_.max_connections) {
+      refuse(connection);
+    } else {
+      serve(connection);
+    }
+    --connections_;
+    connection.finish();
+  }
+  ::close(static_cast<int>(socket));
+  return true;
+}
+
+void HostServer::refuse(Connection& connection) {
+  ApiError error;
+  error.status = 503;
+  error.type = "unavailable_error";
+  error.code = "too_many_connections";
+  error.message = fmt::format("All {} connections are in use.", options_.max_connections);
+  const std::string body = openai_error(error).body;
+  connection.Stream::write(
+      fmt::format("HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: "
+                  "{}\r\nRetry-After: 2\r\nConnection: close\r\n\r\n{}",
+                  body.size(), body));
+}
+
+void HostServer::serve(Connection& connection) {
+  for (std::size_t served = 0; served < kRequestsPerConnection; ++served) {
+    if (!connection.wait_for_request(options_.idle_timeout, stopping_)) return;
+    g_in_flight = {};
+    g_in_flight.connection = &connection;
+    connection.begin_request();
+    bool closed = false;
+    const bool written =
+        process_request(connection, stopping_, closed, [this](httplib::Request& in) { set_up(in); });
+    const InFlight& done = g_in_flight;
+    if (!written || closed || done.close || stopping_) return;
+    if (done.unread > kSkippedBytes || !connection.skip(done.unread)) return;
+  }
+}
+
+void HostServer::set_up(httplib::Request& in) {
+  InFlight& now = g_in_flight;
+  now.request.method = in.method;
+  now.request.path = clean_path(in.target);
+  now.request.remote = in.remote_addr;
+  for (const auto& [name, value] : in.params) now.request.query.emplace(name, value);
+  for (const auto& [name, value] : in.headers) now.request.headers.add(name, value);
+  now.request.gone = [connection = now.connection] { return connection->gone(); };
+  in.path = "/";
+  in.ranges.clear();
+  in.headers.erase("Accept-Encoding");  // compressing tokens one by one gains nothing
+  const bool chunked = in.headers.count("Transfer-Encoding") != 0;
+  const auto length = content_length(in.headers);
+  now.malformed_length = !length || (chunked && in.headers.count("Content-Length") != 0);
+  now.unread = length.value_or(0);
+  now.close = now.malformed_length || chunked;  // until the body was read
+  if (body_expected(in.method) && !chunked && now.unread == 0) {
+    in.headers.erase("Content-Length");
+    in.headers.emplace("Content-Length", "0");  // cpp-httplib would wait for the end of the connection
+  }
+}
+
+httplib::Server::HandlerResponse HostServer::before(httplib::Response& out) {
+  InFlight& now = g_in_flight;
+  if (now.malformed_length) {
+    send(application_.broken(now.request, 400, "Content-Length and Transfer-Encoding contradict each other"),
+         out);
+    return HandlerResponse::Handled;
+  }
+  if (auto early = application_.before_body(now.request)) {
+    send(std::move(*early), out);
+    return HandlerResponse::Handled;
+  }
+  if (now.unread > options_.max_body_bytes) {
+    now.close = true;
+    send(application_.broken(now.request, 413, too_large()), out);
+    return HandlerResponse::Handled;
+  }
+  if (!body_expected(now.request.method)) {
+    send(application_.handle(now.request), out);
+    return HandlerResponse::Handled;
+  }
+  now.unread = 0;
+  now.close = false;
+  return HandlerResponse::Unhandled;
+}
+
+std::string HostServer::too_large() const {
+  return fmt::format("The request's body is larger than {} bytes (--max-body).", options_.max_body_bytes);
+}
+
+// What cpp-httplib itself refuses: no request line, headers that are none, a body that ended early.
+httplib::Server::HandlerResponse HostServer::fail(httplib::Response& out) {
+  InFlight& now = g_in_flight;
+  if (now.handled) return HandlerResponse::Unhandled;
+  now.close = true;
+  const bool large = out.status == 413 || now.connection->over_budget();
+  const int status = large ? 413 : out.status == 414 ? 414 : out.status == 500 ? 500 : 400;
+  send(application_.broken(now.request, status, large ? too_large() : "The request could not be read."), out);
+  return HandlerResponse::Handled;
+}
+
+void HostServer::send(Response response, httplib::Response& out) {
+  InFlight& now = g_in_flight;
+  now.handled = true;
+  application_.finish(now.request, response);
+  out.status = response.status;
+  for (const auto& [name, value] : response.headers) out.set_header(name, value);
+  if (now.close) out.set_header("Connection", "close");
+  if (!response.stream) {
+    if (response.status != 204) out.set_content(response.body, response.content_type);
+    return;
+  }
+  const auto provider = [run = std::move(response.stream), connection = now.connection](
+                            std::size_t, httplib::DataSink& sink) {
+    StreamWriter writer(sink, *connection);
+    try {
+      run(writer);
+    } catch (const std::exception&) {
+      return false;  // half an answer: the connection is cut, so that nobody takes it for a whole one
+    }
+    if (writer.gone()) return false;
+    sink.done();
+    return true;
+  };
+  out.set_chunked_content_provider(response.content_type, provider);
+}
+
+}  // namespace kakeya::serve::http
