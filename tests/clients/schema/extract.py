@@ -18,7 +18,7 @@ def slim(node, in_properties=False):
         return node
     kept = {}
     for key, value in node.items():
-        if not in_properties and (key in PROSE or key == "discriminator" or key.startswith("x-")):
+        if not in_properties and (key in PROSE or key in ("discriminator", "$recursiveAnchor", "$recursiveRef") or key.startswith("x-")):
             continue
         if key == "$ref" and not in_properties:
             kept[key] = value.replace("#/components/schemas/", "#/$defs/")
