@@ -1,6 +1,6 @@
 # Dependencies of the folders base, kernels, lattice and kv alone, for cross-compiling: the header-only ones come
 # from the build machine's packages through links (its /usr/include as a whole must stay out of sight), GoogleTest
-# is built from Debian's sources. OpenSSL is left out, and with it base/sha256.
+# is built from Debian's sources. OpenSSL is left out, and with it base/digest and base/sha256.
 find_package(Threads REQUIRED)
 set(headers ${CMAKE_BINARY_DIR}/headers)
 file(MAKE_DIRECTORY ${headers})

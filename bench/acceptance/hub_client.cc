@@ -8,12 +8,15 @@
 #include <optional>
 #include <thread>
 
-#include "acceptance/http_client.h"
 #include "acceptance/jsonl.h"
+#include "hub/http_client.h"
 
 namespace kakeya::acceptance {
 namespace {
 
+using hub::HttpOutcome;
+using hub::HttpReply;
+using hub::HttpRequest;
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
@@ -80,7 +83,7 @@ Result<std::string> Download::body(const std::string& url) {
                         limits.page_bytes,
                         source_.cancelled};
     if (request.total_ms <= 0) break;
-    HttpOutcome outcome = http_get(request);
+    HttpOutcome outcome = hub::http_get(request);
     long pause = limits.backoff_ms << std::min(attempt - 1, 10);
     if (outcome.failed) {
       if (!outcome.failure.may_pass) return outcome.failure.error;
@@ -203,8 +206,8 @@ Result<std::string> Download::run() {
 std::string hub_address(const DatasetSpec& spec, const HubSource& source) {
   std::string base = source.base_url;
   while (!base.empty() && base.back() == '/') base.pop_back();
-  return fmt::format("{}/rows?dataset={}&config={}&split={}", base, url_escaped(spec.hub_dataset),
-                     url_escaped(spec.hub_config), url_escaped(spec.hub_split));
+  return fmt::format("{}/rows?dataset={}&config={}&split={}", base, hub::url_escaped(spec.hub_dataset),
+                     hub::url_escaped(spec.hub_config), hub::url_escaped(spec.hub_split));
 }
 
 Result<std::string> download_jsonl(const DatasetSpec& spec, const HubSource& source) {

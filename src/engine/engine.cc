@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/sha256.h"
+#include "engine/constraint.h"
 #include "engine/engine_state.h"
 #include "engine/model_place.h"
 #include "engine/speed_probe.h"
@@ -153,8 +154,9 @@ class EngineImpl final : public Engine {
   Result<std::unique_ptr<Service>> new_service(const ServiceOptions& options) const override {
     return make_service(state_, options);
   }
-  Result<std::unique_ptr<TokenConstraint>> new_constraint(const ConstraintSpec&) const override {
-    return unsupported("constraint: not built yet");
+  Result<std::unique_ptr<TokenConstraint>> new_constraint(const ConstraintSpec& spec) const override {
+    if (!state_->tokenizer) return no_tokenizer();
+    return constraints_.make(*state_->tokenizer, state_->stop_ids, spec);
   }
   Result<std::unique_ptr<SpeedProbe>> new_speed_probe(const SessionOptions& options) const override {
     KAKEYA_ASSIGN(auto probe, SpeedProbeImpl::create(state_, options));
@@ -177,6 +179,7 @@ class EngineImpl final : public Engine {
 
   std::shared_ptr<EngineState> state_;
   mutable LazySha256 target_sha256_, draft_sha256_;
+  mutable ConstraintMaker constraints_;
 };
 
 }  // namespace

@@ -95,8 +95,8 @@ class Cache {
   // codec counters stay. Errors: kOutOfMemory (max_tokens); the cache is then as before.
   virtual Status repeat_rows(const kernels::Compute& compute, std::size_t length) = 0;
 
-  // The packed rows of positions [0, length) of every layer as they are stored, wide rows included, appended to
-  // `out`. length <= length(). Layout: docs/formats/session.md.
+  // The packed rows of positions [0, length) of every layer as they are stored, wide rows included, appended
+  // to `out`. length <= length(). Layout: docs/formats/session.md.
   virtual void save_rows(std::size_t length, std::vector<std::byte>& out) const = 0;
   // Replaces what the cache holds by rows that save_rows wrote from a cache of the same shape, channel and
   // boundary; they are committed. Any bytes are safe: rows they make up give meaningless attention, or a

@@ -173,7 +173,7 @@ class Errors(unittest.TestCase):
                 self.assertIn(b"error: ", p.stderr)
 
     def test_reserved_names_say_that_they_are_not_there_yet(self):
-        for name in (["run"], ["chat"], ["serve"], ["pull"], ["list"], ["inspect"], ["doctor"], ["tune"]):
+        for name in (["run"], ["chat"], ["serve"], ["inspect"], ["doctor"], ["tune"]):
             self.expect(2, ["not available yet", " ".join(name)], *name)
 
 
@@ -182,7 +182,7 @@ class Help(unittest.TestCase):
         top = run("--help")
         self.assertEqual(top.code, 0)
         for name in (["generate"], ["tokenize"], ["detokenize"], ["render"], ["logits"], ["perplexity"], ["codec"],
-                     ["codec", "roundtrip"], ["codec", "nearest"], ["codec", "bench"], ["codec", "list"]):
+                     ["codec", "roundtrip"], ["codec", "nearest"], ["codec", "bench"], ["codec", "list"], ["pull"], ["list"], ["rm"]):
             self.assertIn(name[0], top.out)
             out = run(*name, "--help")
             self.assertEqual(out.code, 0)

@@ -1,4 +1,5 @@
 // One GET with every limit set: time, size, redirects. Not a general HTTP client; retries are the caller's.
+// Large bodies: hub/http_download.h.
 #pragma once
 #include <kakeya/result.h>
 
@@ -6,7 +7,7 @@
 #include <functional>
 #include <string>
 
-namespace kakeya::acceptance {
+namespace kakeya::hub {
 
 struct HttpRequest {
   std::string url;           // http or https; an https address is never redirected to http
@@ -37,4 +38,4 @@ HttpOutcome http_get(const HttpRequest& request);
 
 std::string url_escaped(const std::string& text);
 
-}  // namespace kakeya::acceptance
+}  // namespace kakeya::hub

@@ -1,0 +1,209 @@
+#include "hub/store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "hub/file_choice.h"
+#include "hub/lock_file.h"
+#include "hub/store_files.h"
+
+namespace kakeya::hub {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kPartial = ".partial";
+
+bool is_gguf(const HubFile& file) {
+  return file.path.size() > 5 && file.path.compare(file.path.size() - 5, 5, ".gguf") == 0;
+}
+
+bool is_manifest(const std::string& name) {
+  return name.rfind("manifest.", 0) == 0 && name.size() > 5 && name.compare(name.size() - 5, 5, ".json") == 0;
+}
+
+}  // namespace
+
+std::string Store::directory(const ModelId& id) const {
+  return (fs::path(root_) / "models" / id.org / id.repo).string();
+}
+std::string Store::manifest_path(const ModelId& id) const { return directory(id) + "/" + manifest_name(id); }
+std::string Store::lock_path(const ModelId& id) const { return directory(id) + "/.lock"; }
+
+std::string Store::files_directory(const Manifest& manifest) const {
+  return (fs::path(directory(manifest.id)) / manifest.snapshot / manifest.id.repo).string();
+}
+
+std::string Store::partial_directory(const ModelId& id, const std::string& snapshot) const {
+  return (fs::path(directory(id)) / kPartial / snapshot).string();
+}
+
+std::string Store::model_path(const Manifest& manifest) const {
+  const auto ggufs = std::count_if(manifest.files.begin(), manifest.files.end(), is_gguf);
+  const bool has_config = std::any_of(manifest.files.begin(), manifest.files.end(),
+                                      [](const HubFile& file) { return file.path == "config.json"; });
+  if (ggufs != 1 || has_config) return files_directory(manifest);
+  const auto file = std::find_if(manifest.files.begin(), manifest.files.end(), is_gguf);
+  return files_directory(manifest) + "/" + file->path;
+}
+
+Result<Manifest> Store::find(const ModelId& id) const {
+  const auto manifest = read_manifest(manifest_path(id));
+  if (manifest.ok() && manifest->id != id) {
+    return corrupt_data(fmt::format("read {}: found the model {}, expected {}", manifest_path(id),
+                                    manifest->id.text(), id.text()));
+  }
+  return manifest;
+}
+
+Result<std::vector<Manifest>> Store::manifests_in(const std::string& directory) const {
+  std::vector<Manifest> out;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (!is_manifest(it->path().filename().string())) continue;
+    KAKEYA_ASSIGN(Manifest manifest, read_manifest(it->path().string()));
+    out.push_back(std::move(manifest));
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return io_error(fmt::format("read {}: {}", directory, error.message()));
+  }
+  std::sort(out.begin(), out.end(),
+            [](const Manifest& a, const Manifest& b) { return a.id.text() < b.id.text(); });
+  return out;
+}
+
+Result<Manifest> Store::find_any(const ModelId& id) const {
+  auto exact = find(id);
+  if (exact.ok() || exact.error().code != ErrorCode::kNotFound) return exact;
+  KAKEYA_ASSIGN(const std::vector<Manifest> all, manifests_in(directory(id)));
+  std::vector<Manifest> fitting;
+  for (const Manifest& manifest : all) {
+    // A repository with one GGUF file is pulled without a variant; its quantisation is a name for it too.
+    const bool named = std::any_of(manifest.files.begin(), manifest.files.end(), [&](const HubFile& file) {
+      return is_gguf(file) && quant_of(file.path) == id.variant;
+    });
+    if (id.variant.empty() || (manifest.id.variant.empty() && manifest.files.size() == 1 && named)) {
+      fitting.push_back(manifest);
+    }
+  }
+  if (fitting.size() == 1) return fitting.front();
+  if (fitting.empty()) return exact;
+  std::string names;
+  for (const Manifest& manifest : fitting) names += (names.empty() ? "" : ", ") + manifest.id.text();
+  return invalid_argument(fmt::format("model {}: found {} of it ({}), expected one to be named", id.text(),
+                                      fitting.size(), names));
+}
+
+Status Store::list_repository(const std::string& directory, const ModelId& id,
+                              std::vector<Entry>& out) const {
+  KAKEYA_ASSIGN(const std::vector<Manifest> manifests, manifests_in(directory));
+  for (const Manifest& manifest : manifests) {
+    out.push_back({manifest, model_path(manifest), weight_type(manifest, files_directory(manifest)), true,
+                   manifest.bytes()});
+  }
+  for (const Partial& partial : partials_of(id)) {
+    const std::string path = partial_directory(id, partial.snapshot);
+    out.push_back({partial.planned, path, partial.planned.id.variant, false, bytes_below(path)});
+  }
+  return {};
+}
+
+std::vector<Store::Partial> Store::partials_of(const ModelId& id) const {
+  std::vector<Partial> out;
+  const auto names = directories_in(partial_directory(id, ""));
+  if (!names.ok()) return out;
+  for (const std::string& name : *names) {
+    auto planned = read_manifest(partial_directory(id, name) + "/" + kPlanName);
+    if (planned.ok()) out.push_back({name, std::move(*planned)});
+  }
+  return out;
+}
+
+Result<std::vector<Store::Entry>> Store::list() const {
+  std::vector<Entry> out;
+  const std::string models = (fs::path(root_) / "models").string();
+  KAKEYA_ASSIGN(const std::vector<std::string> orgs, directories_in(models));
+  for (const std::string& org : orgs) {
+    KAKEYA_ASSIGN(const std::vector<std::string> repos, directories_in(models + "/" + org));
+    for (const std::string& repo : repos) {
+      const auto id = parse_model_id(org + "/" + repo);
+      if (id) KAKEYA_TRY(list_repository(directory(*id), *id, out));
+    }
+  }
+  return out;
+}
+
+Status Store::remove(const ModelId& id) const {
+  std::error_code error;
+  const fs::path models = fs::weakly_canonical(fs::path(root_) / "models", error);
+  const fs::path place = fs::weakly_canonical(directory(id), error);
+  if (error || place != models / id.org / id.repo) {
+    return io_error(fmt::format("rm {}: {} leads out of the store ({}), expected a directory in it",
+                                id.text(), directory(id), place.string()));
+  }
+  if (!fs::is_directory(place, error)) {
+    return not_found(fmt::format("rm {}: no such model in {}", id.text(), root_));
+  }
+  KAKEYA_ASSIGN(const LockFile lock, LockFile::take(lock_path(id)));
+  auto manifest = find(id);
+  if (!manifest.ok() && manifest.error().code == ErrorCode::kCorruptData) {
+    manifest = Manifest{};  // a damaged one is removed as well
+    manifest->id = id;
+  } else if (!manifest.ok()) {
+    manifest = find_any(id);
+  }
+  if (manifest.ok()) {
+    // The manifest first: without it the model is gone, whatever happens to the rest.
+    if (!fs::remove(manifest_path(manifest->id), error)) {
+      return io_error(fmt::format("remove {}: {}", manifest_path(manifest->id), error.message()));
+    }
+  } else if (manifest.error().code != ErrorCode::kNotFound) {
+    return manifest.error();
+  } else {
+    const auto partials = partials_of(id);
+    if (std::none_of(partials.begin(), partials.end(),
+                     [&](const Partial& partial) { return partial.planned.id == id; })) {
+      return not_found(fmt::format("rm {}: no such model in {}", id.text(), root_));
+    }
+  }
+  KAKEYA_TRY(collect_garbage(id, ""));
+  KAKEYA_ASSIGN(const std::vector<Manifest> left, manifests_in(directory(id)));
+  if (!left.empty() || !partials_of(id).empty()) return {};
+  fs::remove_all(place, error);
+  if (error) return io_error(fmt::format("remove {}: {}", place.string(), error.message()));
+  fs::remove(place.parent_path(), error);  // the organisation, when it is empty
+  return {};
+}
+
+Status Store::collect_garbage(const ModelId& id, const std::string& keep_partial) const {
+  const std::string place = directory(id);
+  KAKEYA_ASSIGN(const std::vector<Manifest> manifests, manifests_in(place));
+  KAKEYA_ASSIGN(const std::vector<std::string> found, directories_in(place));
+  std::error_code error;
+  for (const std::string& name : found) {
+    const bool used = name == kPartial || std::any_of(manifests.begin(), manifests.end(),
+                                                      [&](const Manifest& m) { return m.snapshot == name; });
+    if (!used) fs::remove_all(fs::path(place) / name, error);
+    if (error) return io_error(fmt::format("remove {}/{}: {}", place, name, error.message()));
+  }
+  // Of pulls that were killed while they wrote a manifest.
+  for (fs::directory_iterator it(place, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    std::error_code ignored;
+    if (name.rfind("manifest.", 0) == 0 && name.find(".json.tmp.") != std::string::npos) {
+      fs::remove(it->path(), ignored);
+    }
+  }
+  for (const Partial& partial : partials_of(id)) {
+    if (partial.planned.id != id || partial.snapshot == keep_partial) continue;
+    const std::string path = partial_directory(id, partial.snapshot);
+    fs::remove_all(path, error);
+    if (error) return io_error(fmt::format("remove {}: {}", path, error.message()));
+  }
+  fs::remove(fs::path(place) / kPartial, error);  // when it is empty
+  return {};
+}
+
+}  // namespace kakeya::hub
