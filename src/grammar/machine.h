@@ -20,7 +20,7 @@ struct MachineLimits {
   // would allow are not offered any more.
   std::size_t max_stacks = 1024;       // in one state
   std::size_t max_closure = 16384;     // positions looked at after one byte
-  std::uint64_t max_walk = 64u << 20;  // positions looked at for one mask
+  std::uint64_t max_walk = 32u << 20;  // positions looked at for one mask
   // Beyond these everything but the current state is forgotten.
   std::size_t max_states = 16384;
   std::size_t max_frames = std::size_t{1} << 18;

@@ -12,7 +12,7 @@ namespace kakeya::grammar {
 class SchemaBuilder {
  public:
   SchemaBuilder(const Json& document, std::string name, Grammar& grammar, JsonRules& json)
-      : root_(document), document_(document, std::move(name), {}), g_(grammar), json_(json) {}
+      : document_(document, std::move(name), {}), g_(grammar), json_(json) {}
 
   // `schema` is a part of the document or made of its parts.
   Result<ExprId> build_root(const Json& schema);
@@ -51,7 +51,6 @@ class SchemaBuilder {
     std::string reference;
   };
 
-  const Json& root_;
   SchemaDocument document_;
   Grammar& g_;
   JsonRules& json_;
