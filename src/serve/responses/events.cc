@@ -38,8 +38,7 @@ Events::Events(const Call& call, std::int64_t created_at)
                 {"previous_response_id", nullptr},
                 {"store", false},
                 {"truncation", "disabled"},
-                {"usage", nullptr},
-                {"user", nullptr}},
+                {"usage", nullptr}},
       custom_tools_(call.custom_tools) {
   response_.update(call.echo);
 }

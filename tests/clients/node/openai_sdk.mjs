@@ -72,13 +72,14 @@ await report.check("structured output", async () => {
 });
 
 await report.check("tools", async () => {
-  const forced = await chat({ tools: [weather_tool], tool_choice: "required", max_tokens: 120 });
+  const one = { tool_choice: "required", parallel_tool_calls: false, max_tokens: 120 };
+  const forced = await chat({ tools: [weather_tool], ...one });
   equal(forced.choices[0].finish_reason, "tool_calls", "finish");
   const [call] = forced.choices[0].message.tool_calls;
   equal([call.type, call.function.name], ["function", "get_weather"], "call");
   ensure(call.id, "id");
   check_weather(call.function.arguments);
-  const named = await chat({ tools: [weather_tool, { type: "function", function: { name: "other", parameters: {} } }], tool_choice: { type: "function", function: { name: "get_weather" } }, max_tokens: 120 });
+  const named = await chat({ tools: [weather_tool, { type: "function", function: { name: "other", parameters: {} } }], tool_choice: { type: "function", function: { name: "get_weather" } }, parallel_tool_calls: false, max_tokens: 120 });
   equal(named.choices[0].message.tool_calls[0].function.name, "get_weather", "named tool");
   const back = await chat({ tools: [weather_tool], messages: [...ask, forced.choices[0].message, { role: "tool", tool_call_id: call.id, content: "sunny" }] });
   ensure(back.choices[0].finish_reason, "answer after a tool result");
@@ -86,7 +87,7 @@ await report.check("tools", async () => {
 
 await report.check("tools, streamed", async () => {
   let text = "", name = "", id = "", finish = "";
-  for await (const chunk of await chat({ tools: [weather_tool], tool_choice: "required", max_tokens: 120, stream: true })) {
+  for await (const chunk of await chat({ tools: [weather_tool], tool_choice: "required", parallel_tool_calls: false, max_tokens: 120, stream: true })) {
     const choice = chunk.choices[0];
     for (const call of choice?.delta.tool_calls ?? []) {
       if (call.id) { equal([call.index, call.type, id], [0, "function", ""], "first delta of the call"); id = call.id; }
@@ -104,7 +105,7 @@ await report.check("runTools", async () => {
   let called = 0;
   const tool = { ...weather_tool, function: { ...weather_tool.function, parse: JSON.parse, function: () => { ++called; return "sunny"; } } };
   // A forced choice runs the tool once and ends; "auto" would need a model that calls tools by itself.
-  const runner = client.chat.completions.runTools({ model, messages: ask, max_tokens: 120, temperature: 0, tools: [tool], tool_choice: { type: "function", function: { name: "get_weather" } } });
+  const runner = client.chat.completions.runTools({ model, messages: ask, max_tokens: 120, temperature: 0, parallel_tool_calls: false, tools: [tool], tool_choice: { type: "function", function: { name: "get_weather" } } });
   await runner.done();
   equal(called, 1, "times that the tool ran");
 });

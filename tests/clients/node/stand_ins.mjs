@@ -43,7 +43,7 @@ await cursor.check("Agent body", async () => {
   ensure(chunks.length > 1, "chunks");
 });
 await cursor.check("forced flat tool", async () => {
-  const answer = (await post("/v1/chat/completions", { model, max_tokens: 100, temperature: 0, tools: [{ ...flat_tool, parameters: weather_tool.function.parameters }], tool_choice: "required", messages: [{ role: "user", content: question }] })).json();
+  const answer = (await post("/v1/chat/completions", { model, max_tokens: 100, temperature: 0, tools: [{ ...flat_tool, parameters: weather_tool.function.parameters }], tool_choice: "required", parallel_tool_calls: false, messages: [{ role: "user", content: question }] })).json();
   equal([answer.choices[0].finish_reason, answer.choices[0].message.tool_calls[0].function.name], ["tool_calls", "read_file"], "call");
 });
 await cursor.check("behind a tunnel", async () => {

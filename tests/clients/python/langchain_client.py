@@ -37,7 +37,7 @@ def _():
 
 @report.check("tools")
 def _():
-    answer = make(max_tokens=150).bind_tools([get_weather], tool_choice="any").invoke(QUESTION)
+    answer = make(max_tokens=150).bind_tools([get_weather], tool_choice="any", parallel_tool_calls=False).invoke(QUESTION)
     assert answer.tool_calls[0]["name"] == "get_weather" and isinstance(answer.tool_calls[0]["args"]["celsius"], bool), answer
 
 

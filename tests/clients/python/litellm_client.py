@@ -27,7 +27,7 @@ def _():
 
 @report.check("tools")
 def _():
-    assert ask(tools=[WEATHER], tool_choice="required", max_tokens=120).choices[0].message.tool_calls[0].function.name == "get_weather"
+    assert ask(tools=[WEATHER], tool_choice="required", parallel_tool_calls=False, max_tokens=120).choices[0].message.tool_calls[0].function.name == "get_weather"
 
 
 @report.check("completions")

@@ -38,7 +38,7 @@ def _():
     chunks = list(chat(stream=True, stream_options={"include_usage": True}))
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == chat().choices[0].message.content
     assert chunks[-1].usage.total_tokens > 0 and len({c.id for c in chunks}) == 1
-    with client.chat.completions.stream(model=MODEL, messages=ASK, max_tokens=20, temperature=0) as stream:
+    with client.chat.completions.stream(model=MODEL, messages=ASK, max_tokens=300, temperature=0) as stream:
         assert stream.get_final_completion().choices[0].message.content
 
 
@@ -50,13 +50,18 @@ def _():
 
 @report.check("tools")
 def _():
-    answer = chat(tools=[WEATHER], tool_choice="required", max_tokens=120)
+    answer = chat(tools=[WEATHER], tool_choice="required", parallel_tool_calls=False, max_tokens=120)
     call = answer.choices[0].message.tool_calls[0]
     assert answer.choices[0].finish_reason == "tool_calls" and json.loads(call.function.arguments)["unit"] in ("C", "F")
     chat(tools=[WEATHER], messages=[*ASK, answer.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "sunny"}])
 
 
 @report.check("completions")
+def _():
+    assert "".join(c.choices[0].text for c in client.completions.create(model=MODEL, prompt="def add(a, b):", max_tokens=8, stream=True))
+
+
+@report.check("completions, echo with logprobs (lm-eval)")
 def _():
     answer = client.completions.create(model=MODEL, prompt="def add(a, b):", max_tokens=1, temperature=0, logprobs=1, echo=True)
     logprobs = answer.choices[0].logprobs  # the shape that lm-eval reads
