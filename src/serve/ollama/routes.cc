@@ -41,6 +41,18 @@ std::optional<ApiError> check_model(const Context& context, const std::string& m
   return error;
 }
 
+// Ollama takes bodies of any type, and clients rely on it: LiteLLM and curl -d name none or another. Only
+// pages of the web, which always send an Origin, must name JSON: so that the browser asks first.
+std::optional<ApiError> check_type(const Request& request) {
+  if (request.method != "POST" || !request.headers.has("origin")) return {};
+  const std::string_view type = request.headers.get("content-type");
+  if (http::equal_ignoring_case(type.substr(0, type.find_first_of("; ")), "application/json")) return {};
+  ApiError error;
+  error.status = 415;
+  error.message = fmt::format("Content-Type: found '{}', expected application/json", type);
+  return error;
+}
+
 // The ids of a raw prompt. Special tokens in it are meant: the caller wrote the template. Between two texts
 // the model's own tokens go, and the texts are ordinary ones.
 Result<std::vector<Token>> raw_tokens(const Engine& engine, const Call::Raw& raw) {
@@ -168,7 +180,11 @@ http::Answer show_model(Context& context, const Request& request) {
 void add_routes(http::Router& router, Context& context) {
   const auto add = [&](const char* method, const char* path,
                        std::function<http::Answer(const Request&)> handler) {
-    router.add({method, path, std::move(handler), false, text_error});
+    const auto typed = [handler = std::move(handler)](const Request& request) -> http::Answer {
+      if (const auto error = check_type(request)) return *error;
+      return handler(request);
+    };
+    router.add({method, path, typed, false, text_error, false});
   };
   add("GET", "/api/version", [](const Request&) { return json_response({{"version", kApiVersion}}); });
   add("GET", "/api/tags", [&context](const Request&) { return json_response(tags(context)); });

@@ -123,6 +123,20 @@ TEST_F(OllamaRoutes, SayThatAnotherModelIsNotFound) {
   EXPECT_EQ(Json::parse(got.body)["error"], "model 'other' not found; this server has 'qwen3/tiny:test'");
 }
 
+TEST_F(OllamaRoutes, WantJsonNamedByPagesOfTheWebAlone) {
+  http::Request request;
+  request.method = "POST";
+  request.path = "/api/chat";
+  request.body = R"({"model":"qwen3/tiny:test"})";
+  const http::Route* route = router_.find(request);
+  EXPECT_TRUE(std::holds_alternative<http::Response>(route->handler(request)));
+  request.headers.add("Origin", "https://example.org");
+  ASSERT_TRUE(std::holds_alternative<http::ApiError>(route->handler(request)));
+  EXPECT_EQ(std::get<http::ApiError>(route->handler(request)).status, 415);
+  request.headers.add("Content-Type", "application/json; charset=utf-8");
+  EXPECT_TRUE(std::holds_alternative<http::Response>(route->handler(request)));
+}
+
 TEST_F(OllamaRoutes, KnowTheModelWithAndWithoutLatest) {
   EXPECT_EQ(send("POST", "/api/show", R"({"model":"qwen3/tiny:test:latest"})").status, 200);
   EXPECT_EQ(send("POST", "/api/show", R"({"model":"qwen3/tiny:other"})").status, 404);

@@ -37,8 +37,7 @@ Events::Events(const Call& call, std::int64_t created_at)
                 {"output", Json::array()},
                 {"previous_response_id", nullptr},
                 {"store", false},
-                {"truncation", "disabled"},
-                {"usage", nullptr}},
+                {"truncation", "disabled"}},
       custom_tools_(call.custom_tools) {
   response_.update(call.echo);
 }

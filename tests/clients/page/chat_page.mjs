@@ -115,6 +115,7 @@ async function drive_real(report) {
   const chat = await Chat.open(root + "/", "kakeya"), { page } = chat;
   await report.check("chat", async () => {
     await chat.shot("empty");
+    await page.select("#spec", "fixed");
     await chat.send("Tom has 3 apples and buys 4 more. How many apples does he have?");
     const [answer] = await chat.text(".msg.assistant > .md");
     ensure(answer.trim(), "answer");
