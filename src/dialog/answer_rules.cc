@@ -94,7 +94,8 @@ Result<std::shared_ptr<TokenConstraint>> build_constraint(const Engine& engine, 
   }
   if (tools.empty()) return Made(std::move(format));
   ConstraintSpec spec;
-  spec.parallel = request.parallel_tools;
+  // A named tool is called once, as OpenAI does it: callers read the first call.
+  spec.parallel = request.parallel_tools && request.tool_choice != ToolChoice::kNamed;
   const bool at_once = must_call || format != nullptr;
   if (at_once && thinking) spec.after = kReasoningEnd;
   if (!at_once) {

@@ -112,6 +112,10 @@ Result<ExprId> SchemaBuilder::build_integer(const Json& schema, const std::strin
     if (!read->value) continue;
     double value = upper ? std::floor(*read->value) : std::ceil(*read->value);
     if (std::abs(value) >= 1e16 && (upper == (value > 0))) continue;  // wider than the 16 digits we write
+    // Libraries write "an integer" as +-(2^53 - 1): the widest bounds that we keep lie inside and are taken
+    // instead.
+    const auto widest = static_cast<double>(kLargestBound);
+    if (std::abs(value) > widest && (upper == (value > 0))) value = upper ? widest : -widest;
     if (std::abs(value) > static_cast<double>(kLargestBound)) {
       return document_.refuse(child_pointer(at, read->key), "a bound beyond 10^15");
     }

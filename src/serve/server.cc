@@ -5,9 +5,13 @@
 #include <algorithm>
 #include <chrono>
 
+#include "serve/anthropic/routes.h"
 #include "serve/application.h"
 #include "serve/common/routes.h"
+#include "serve/ollama/routes.h"
 #include "serve/openai/routes.h"
+#include "serve/page/routes.h"
+#include "serve/responses/routes.h"
 
 namespace kakeya::serve {
 namespace {
@@ -88,6 +92,10 @@ void add_routes(http::Router& router, Context& context) {
   openai::add_chat_routes(router, context);
   openai::add_completion_routes(router, context);
   openai::add_embedding_routes(router, context);
+  responses::add_routes(router, context);
+  anthropic::add_routes(router, context);
+  ollama::add_routes(router, context);
+  page::add_routes(router);
 }
 
 Result<std::unique_ptr<Server>> Server::start(const Engine& engine, Service& service, Options options,

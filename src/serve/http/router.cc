@@ -69,7 +69,8 @@ std::string Router::allowed(std::string_view path) const {
 
 ErrorStyle Router::style(std::string_view path) const {
   ErrorStyle best = openai_error;
-  std::size_t longest = 1;  // the root slash says nothing
+  // The root slash says nothing, and "/v1/" is where several families live.
+  std::size_t longest = path.substr(0, kPrefix.size() + 1) == "/v1/" ? kPrefix.size() + 1 : 1;
   for (const Route& route : routes_) {
     if (match(route, path)) return route.style;
     const std::size_t shared = shared_prefix(route.path, path);

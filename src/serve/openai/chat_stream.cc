@@ -1,10 +1,12 @@
 #include "serve/openai/chat_stream.h"
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "serve/failures.h"
 #include "serve/ids.h"
+#include "serve/openai/drafted.h"
 #include "serve/openai/logprobs.h"
 #include "serve/openai/tools.h"
 #include "serve/openai/usage.h"
@@ -68,6 +70,7 @@ void ChatStream::count(Choice& choice, const AnswerPart& part) {
     usage.prefill_ms = part.elapsed_ms - usage.queued_ms;
   }
   usage.output_tokens += part.ids.size();
+  choice.drafted += static_cast<std::size_t>(std::count(part.drafted.begin(), part.drafted.end(), 1));
   usage.decode_ms = part.elapsed_ms - choice.first_ms;
 }
 
@@ -79,6 +82,10 @@ bool ChatStream::text(std::size_t choice, const AnswerPart& part) {
   if (call_.dialog.logprobs >= 0 && part.kind == AnswerPart::Kind::kContent) {
     body["choices"][0]["logprobs"] = {{"content", chat_logprobs(part.logprobs, context_.engine)},
                                       {"refusal", nullptr}};
+  }
+  if (call_.stream.return_drafted) {
+    body["kakeya"] = {{"drafted", drafted_runs(part, context_.engine)},
+                      {"drafted_n", choices_[choice].drafted}};
   }
   return send(choice, std::move(body));
 }

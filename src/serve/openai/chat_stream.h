@@ -27,6 +27,7 @@ class ChatStream {
  private:
   struct Choice {
     Usage so_far;
+    std::size_t drafted = 0;  // tokens so far that the draft proposed
     double first_ms = 0;
     bool custom = false;  // the running call is one of a custom tool: collected, sent whole
     std::size_t call_index = 0;

@@ -227,6 +227,11 @@ StreamOptions read_stream_options(Fields& fields) {
   out.stream = fields.boolean("stream", false);
   out.timings_per_token = fields.boolean("timings_per_token", false);
   out.return_progress = fields.boolean("return_progress", false);
+  if (const Json* own = fields.object("kakeya")) {
+    Fields switches(*own, "kakeya.");
+    out.return_drafted = switches.boolean("return_drafted", false);
+    fields.merge(switches);
+  }
   const Json* object = fields.object("stream_options");
   if (object == nullptr) return out;
   if (!out.stream) fields.fail("stream_options", "expected only together with stream: true.");

@@ -23,6 +23,7 @@ std::optional<http::ApiError> check_model(const Json& body, const Context& conte
 struct StreamOptions {
   bool stream = false, include_usage = false, continuous_usage = false;
   bool timings_per_token = false, return_progress = false;
+  bool return_drafted = false;  // kakeya.return_drafted: which text came from the draft
 };
 StreamOptions read_stream_options(Fields& fields);
 

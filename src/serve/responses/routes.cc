@@ -1,0 +1,87 @@
+#include "serve/responses/routes.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "serve/drive.h"
+#include "serve/failures.h"
+#include "serve/http/sse.h"
+#include "serve/responses/events.h"
+
+namespace kakeya::serve::responses {
+namespace {
+
+using http::ApiError;
+using http::Request;
+using http::Response;
+using Replies = std::vector<std::unique_ptr<dialog::Reply>>;
+
+std::int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+bool send_all(http::EventWriter& writer, const std::vector<Json>& events) {
+  return std::all_of(events.begin(), events.end(), [&](const Json& event) {
+    return writer.event(event, event["type"].get_ref<const std::string&>());
+  });
+}
+
+Response stream_events(Context& context, std::shared_ptr<Replies> replies, std::shared_ptr<Events> events) {
+  return http::event_stream([&context, replies, events](http::EventWriter& writer) {
+    DriveHooks hooks;
+    hooks.part = [&](std::size_t, const dialog::AnswerPart& part) {
+      if (part.kind == dialog::AnswerPart::Kind::kFailed) {
+        return send_all(writer, events->fail("server_error", part.error.message));
+      }
+      return send_all(writer, events->add(part));
+    };
+    hooks.gone = [&] { return writer.gone(); };
+    hooks.silent = [&] { return writer.keepalive(); };
+    if (!send_all(writer, events->begin()) || drive(context, *replies, hooks) == DriveEnd::kGone) {
+      context.metrics.abandoned();
+    }
+  });
+}
+
+http::Answer whole_response(Context& context, const Request& request, Replies& replies, Events& events) {
+  std::optional<Error> failed;
+  DriveHooks hooks;
+  hooks.part = [&](std::size_t, const dialog::AnswerPart& part) {
+    events.add(part);
+    if (part.kind == dialog::AnswerPart::Kind::kFailed) failed = part.error;
+    return true;
+  };
+  hooks.gone = request.gone;
+  if (drive(context, replies, hooks) == DriveEnd::kGone) {
+    context.metrics.abandoned();
+    return Response{};
+  }
+  if (failed) return api_error(*failed, context.draining);
+  return json_response(events.response());
+}
+
+http::Answer create(Context& context, const Request& request) {
+  auto read = read_request(request.body);
+  if (const auto* error = std::get_if<ApiError>(&read)) return *error;
+  Call& call = std::get<Call>(read);
+  if (!context.serves(call.model)) return model_not_found(call.model, context.model_id);
+  auto events = std::make_shared<Events>(call, unix_seconds());
+  call.request.client = request.remote;
+  auto reply = context.ask(std::move(call.request));
+  if (!reply.ok()) return api_error(reply.error(), context.draining);
+  auto replies = std::make_shared<Replies>();
+  replies->push_back(std::move(reply).value());
+  if (call.stream) return stream_events(context, std::move(replies), std::move(events));
+  return whole_response(context, request, *replies, *events);
+}
+
+}  // namespace
+
+void add_routes(http::Router& router, Context& context) {
+  router.add(
+      {"POST", "/v1/responses", [&context](const Request& request) { return create(context, request); }});
+}
+
+}  // namespace kakeya::serve::responses
