@@ -5,6 +5,7 @@
 
 #include "acceptance/command.h"
 #include "cli/commands.h"
+#include "cli/places.h"
 
 namespace kakeya::cli {
 namespace {
@@ -63,6 +64,10 @@ int run(Flags flags, const Context& context) {
   if (const Status status = parse_margins(flags); !status.ok()) return fail(status.error());
   RunOptions& o = flags.run;
   o.isa = context.isa;
+  for (std::string* name : {&o.target, &o.draft}) {
+    if (o.dry_run) break;  // opens no model
+    if (const Status resolved = resolve_in_place(*name); !resolved.ok()) return fail(resolved.error());
+  }
   if (o.data_dir.empty()) o.data_dir = data_dir();
   if (o.cache_dir.empty()) o.cache_dir = cache_dir();
   if (const char* token = std::getenv("HF_TOKEN")) o.hub_token = token;

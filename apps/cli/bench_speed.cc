@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/places.h"
 #include "speed/interactive.h"
 #include "speed/options.h"
 #include "speed/runner.h"
@@ -60,6 +61,8 @@ Status resolve(Flags& flags) {
   KAKEYA_TRY(append_names("--random", flags.random, random));
   for (const std::string& name : random) o.models.push_back("random:" + name);
   if (o.models.empty()) o.models = {"tiny"};
+  for (std::string& name : o.models) KAKEYA_TRY(resolve_in_place(name));
+  if (!o.draft.empty()) KAKEYA_TRY(resolve_in_place(o.draft));
   KAKEYA_TRY(append_counts("-p", flags.prompts, o.prompts));
   KAKEYA_TRY(append_counts("-n", flags.gens, o.gens));
   KAKEYA_TRY(append_counts("-d", flags.depths, o.depths));

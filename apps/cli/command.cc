@@ -2,6 +2,7 @@
 #include "cli/command.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <charconv>
@@ -10,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "acceptance/files.h"
+#include "cli/places.h"
 
 namespace kakeya::cli {
 namespace {
@@ -55,6 +57,16 @@ Result<std::vector<Token>> parse_ids(const std::string& what, std::string_view t
   return ids;
 }
 
+// The published draft of a target, as a name.
+Result<std::string> known_draft(const std::string& target) {
+  if (target == "tiny") return std::string("tiny");
+  const auto id = hub::id_of_name(target);
+  const auto draft = hub::suggested_draft(id ? id->repository() : target);
+  if (draft) return draft->text();
+  return invalid_argument(
+      fmt::format("--draft auto: no published draft is known for {}, expected its name", target));
+}
+
 }  // namespace
 
 int fail(const Error& error, std::string_view next_step) {
@@ -91,11 +103,15 @@ CLI::App& bench_command(CLI::App& app) {
 
 void add_engine_flags(CLI::App* command, EngineFlags& flags) {
   command
-      ->add_option("--target", flags.target,
-                   "directory in Hugging Face layout, GGUF file, or 'tiny', the embedded pair")
+      ->add_option(
+          "--target", flags.target,
+          "directory in Hugging Face layout, GGUF file, pulled model (ORG/REPO, ORG/REPO:QUANT or a short "
+          "name; 'list' and 'pull --help' show them), or 'tiny', the embedded pair")
       ->capture_default_str();
-  command->add_option("--draft", flags.draft,
-                      "DFlash draft: a directory, or 'tiny'; without it, plain decoding");
+  command->add_option(
+      "--draft", flags.draft,
+      "DFlash draft: named as --target, or 'auto' for the published draft of the target; without "
+      "it, plain decoding");
   command->add_option("--threads", flags.threads, "0 = every core this process may use")
       ->capture_default_str();
 }
@@ -104,9 +120,23 @@ Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Cont
   EngineOptions options;
   options.target = flags.target;
   options.draft = flags.draft;
+  if (flags.draft == "auto") {
+    KAKEYA_ASSIGN(options.draft, known_draft(flags.target));
+  }
+  KAKEYA_TRY(resolve_in_place(options.target));
+  if (!options.draft.empty()) KAKEYA_TRY(resolve_in_place(options.draft));
   options.threads = flags.threads;
   options.isa = context.isa;
   return Engine::open(options);
+}
+
+void mention_known_draft(const EngineFlags& flags) {
+  if (!flags.draft.empty() || flags.target == "tiny" || ::isatty(STDERR_FILENO) == 0) return;
+  const auto draft = known_draft(flags.target);
+  if (!draft.ok()) return;
+  const bool pulled = resolve_name(*draft).ok();
+  fmt::print(stderr, "note: {} is a draft for this target: --draft auto{}\n", *draft,
+             pulled ? "" : " (kakeya-llm pull " + *draft + " gets it)");
 }
 
 void print_json(const nlohmann::ordered_json& value) {

@@ -44,7 +44,12 @@ struct EngineFlags {
   int threads = 0;
 };
 void add_engine_flags(CLI::App* command, EngineFlags& flags);
+// Names are resolved: paths, 'tiny', pulled models by id or short name; for the draft also 'auto', the
+// published draft of that target. Errors: kNotFound with the command that pulls a model, kInvalidArgument (no
+// draft is known), and those of Engine::open.
 Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Context& context);
+// On a terminal, a line about the published draft of a target that is opened without one.
+void mention_known_draft(const EngineFlags& flags);
 
 // One line of ASCII JSON on stdout: no reader takes a U+2028 in a text for a line's end. Invalid UTF-8
 // becomes U+FFFD.

@@ -14,5 +14,8 @@ void add_codec(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
 void add_bench_acceptance(CLI::App& app, Context& context);
 void add_bench_speed(CLI::App& app, Context& context);
+void add_pull(CLI::App& app, Context& context);
+void add_list_models(CLI::App& app, Context& context);
+void add_rm(CLI::App& app, Context& context);
 
 }  // namespace kakeya::cli

@@ -115,6 +115,7 @@ int run(Flags flags, const Context& context) {
   if (const Status applied = apply_speculation(flags); !applied.ok()) return fail(applied.error());
   const auto engine = open_engine(flags.engine, context);
   if (!engine.ok()) return fail(engine.error());
+  mention_known_draft(flags.engine);
   const auto prompt = prompt_tokens(**engine, flags);
   if (!prompt.ok()) return fail(prompt.error());
   flags.generate.max_tokens = tokens_to_make(flags, **engine, prompt->size());
@@ -167,7 +168,7 @@ void add_generate(CLI::App& app, Context& context) {
       "  kakeya-llm generate --target tiny --draft tiny --chat \"Tom has 3 bags of 4 apples. How many "
       "apples?\"\n"
       "  kakeya-llm generate --target tiny --draft tiny --kv e8-q10 --prompt-ids 4065,317 -n 32 --json\n"
-      "  kakeya-llm generate --target ./Qwen3-8B --draft ./Qwen3-8B-DFlash-b16 --kv e8-q38 --chat \"Why is "
+      "  kakeya-llm generate --target Qwen/Qwen3-8B --draft auto --kv e8-q38 --chat \"Why is "
       "the sky blue?\"");
   add_engine_flags(command, flags->engine);
   add_prompt_flags(command, *flags);

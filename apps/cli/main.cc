@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "cli/commands.h"
+#include "cli/settings.h"
 
 namespace {
 
@@ -19,7 +20,7 @@ using kakeya::cli::Context;
 
 // Names kept for commands to come, so that nothing else takes them.
 std::string reserved_command(int argc, char** argv) {
-  constexpr std::array kReserved = {"run", "chat", "serve", "pull", "list", "inspect", "doctor", "tune"};
+  constexpr std::array kReserved = {"run", "chat", "serve", "inspect", "doctor", "tune"};
   if (argc < 2) return {};
   const std::string first = argv[1];
   if (std::find(kReserved.begin(), kReserved.end(), first) != kReserved.end()) return first;
@@ -81,7 +82,8 @@ void add_global_flags(CLI::App& app, Context& context) {
       ->check(isa_problem);
   app.footer(
       "Exit codes: 0 success, 1 the work failed, 2 wrong usage, 130 interrupted.\n"
-      "Every command has --help with examples.");
+      "Every command has --help with examples. Flags may also come from KAKEYA_<FLAG> or a configuration "
+      "file.");
 }
 
 // What was printed may still be in a buffer: a success that nobody can read is none.
@@ -114,6 +116,10 @@ int main(int argc, char** argv) {
   add_quantize(app, context);
   add_bench_acceptance(app, context);
   add_bench_speed(app, context);
+  add_pull(app, context);
+  add_list_models(app, context);
+  add_rm(app, context);
+  add_settings(app);
   refuse_negative_counts(app);
   spell_out_short_flags(argc, argv);
   try {
@@ -122,7 +128,10 @@ int main(int argc, char** argv) {
     std::fputs(fmt::format("error: output: {}\n", error.what()).c_str(), stderr);
     return kFailed;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return flushed(app.exit(error));  // --help, --version
+    if (error.get_exit_code() == 0) {  // --help, --version
+      hide_environment_names(app);
+      return flushed(app.exit(error));
+    }
     if (argc > 1 && argv[1][0] != '-' && !is_command(app, argv[1])) {
       fmt::print(stderr, "error: '{}' is not a command\nkakeya-llm --help lists the commands\n", argv[1]);
       return kUsage;

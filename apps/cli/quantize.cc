@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/places.h"
 
 namespace kakeya::cli {
 namespace {
@@ -56,7 +57,14 @@ void print_text(const Flags& flags, const QuantizeResult& result) {
   for (const std::string& note : result.notes) fmt::print("note: {}\n", note);
 }
 
-int run(const Flags& flags) {
+int run(Flags flags) {
+  if (const Status resolved = resolve_in_place(flags.options.in); !resolved.ok()) {
+    return fail(resolved.error());
+  }
+  if (!flags.options.tokenizer.empty()) {
+    const Status resolved = resolve_in_place(flags.options.tokenizer);
+    if (!resolved.ok()) return fail(resolved.error());
+  }
   catch_interrupts();
   ProgressLine line;
   const auto result =

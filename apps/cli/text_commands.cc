@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/places.h"
 
 namespace kakeya::cli {
 namespace {
@@ -21,7 +22,9 @@ using LineWork = std::function<Result<std::string>(const TextCodec&, const std::
 
 // Applies `work` to every line of stdin; the first error ends it and names the line.
 int each_line(const Flags& flags, const LineWork& work) {
-  const auto codec = TextCodec::open(flags.tokenizer);
+  const auto place = resolve_name(flags.tokenizer);
+  if (!place.ok()) return fail(place.error());
+  const auto codec = TextCodec::open(place->path);
   if (!codec.ok()) return fail(codec.error());
   std::ios::sync_with_stdio(false);
   std::string line;
