@@ -20,7 +20,7 @@ using kakeya::cli::Context;
 
 // Names kept for commands to come, so that nothing else takes them.
 std::string reserved_command(int argc, char** argv) {
-  constexpr std::array kReserved = {"run", "chat", "serve", "inspect", "doctor", "tune"};
+  constexpr std::array kReserved = {std::string_view("serve")};
   if (argc < 2) return {};
   const std::string first = argv[1];
   if (std::find(kReserved.begin(), kReserved.end(), first) != kReserved.end()) return first;
@@ -119,6 +119,13 @@ int main(int argc, char** argv) {
   add_pull(app, context);
   add_list_models(app, context);
   add_rm(app, context);
+  add_run(app, context);
+  add_chat(app, context);
+  add_inspect(app, context);
+  add_doctor(app, context);
+  add_tune(app, context);
+  add_completion(app, context);
+  add_man(app, context);
   add_settings(app);
   refuse_negative_counts(app);
   spell_out_short_flags(argc, argv);

@@ -173,7 +173,7 @@ class Errors(unittest.TestCase):
                 self.assertIn(b"error: ", p.stderr)
 
     def test_reserved_names_say_that_they_are_not_there_yet(self):
-        for name in (["run"], ["chat"], ["serve"], ["pull"], ["list"], ["inspect"], ["doctor"], ["tune"]):
+        for name in (["serve"],):
             self.expect(2, ["not available yet", " ".join(name)], *name)
 
 
