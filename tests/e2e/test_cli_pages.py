@@ -18,7 +18,7 @@ def flags_of(command):
     text = run(*command.split(), "--help").out.split("Examples:")[0]
     found = set()
     for line in text.splitlines():
-        match = re.match(r"^  (-[\w-]+(?:,-[\w-]+)*)", line)
+        match = re.match(r"^ {2,4}(-[\w-]+(?:,-[\w-]+)*)", line)
         if match:
             found.update(match.group(1).split(","))
     return found
