@@ -100,8 +100,7 @@ class Tune(unittest.TestCase):
                     self.assertIn(word, server.log)
                 self.assertEqual("--no-profile" in server.log, "--no-profile" not in flags)
             finally:
-                server.process.terminate()
-                server.process.wait(60)
+                server.stop()
 
     def test_a_broken_profile_is_an_error_with_a_way_out(self):
         self.tune(*SMALL, "--channels", "bf16", "--widths", 4)
