@@ -57,16 +57,6 @@ Result<std::vector<Token>> parse_ids(const std::string& what, std::string_view t
   return ids;
 }
 
-// The published draft of a target, as a name.
-Result<std::string> known_draft(const std::string& target) {
-  if (target == "tiny") return std::string("tiny");
-  const auto id = hub::id_of_name(target);
-  const auto draft = hub::suggested_draft(id ? id->repository() : target);
-  if (draft) return draft->text();
-  return invalid_argument(
-      fmt::format("--draft auto: no published draft is known for {}, expected its name", target));
-}
-
 }  // namespace
 
 int fail(const Error& error, std::string_view next_step) {
@@ -116,6 +106,15 @@ void add_engine_flags(CLI::App* command, EngineFlags& flags) {
       ->capture_default_str();
 }
 
+Result<std::string> known_draft(const std::string& target) {
+  if (target == "tiny") return std::string("tiny");
+  const auto id = hub::id_of_name(target);
+  const auto draft = hub::suggested_draft(id ? id->repository() : target);
+  if (draft) return draft->text();
+  return invalid_argument(
+      fmt::format("--draft auto: no published draft is known for {}, expected its name", target));
+}
+
 Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Context& context) {
   EngineOptions options;
   options.target = flags.target;
@@ -152,5 +151,13 @@ Result<std::vector<Token>> read_ids(const std::string& list_or_file) {
 void catch_interrupts() { std::signal(SIGINT, on_interrupt); }
 
 bool interrupted() { return g_interrupted; }
+
+void rearm_interrupts() {
+  g_interrupted = false;
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;  // no SA_RESTART
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, nullptr);
+}
 
 }  // namespace kakeya::cli

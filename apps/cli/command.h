@@ -48,6 +48,8 @@ void add_engine_flags(CLI::App* command, EngineFlags& flags);
 // published draft of that target. Errors: kNotFound with the command that pulls a model, kInvalidArgument (no
 // draft is known), and those of Engine::open.
 Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Context& context);
+// The name of the published draft of a target. Errors: kInvalidArgument when none is known.
+Result<std::string> known_draft(const std::string& target);
 // On a terminal, a line about the published draft of a target that is opened without one.
 void mention_known_draft(const EngineFlags& flags);
 
@@ -61,5 +63,7 @@ Result<std::vector<Token>> read_ids(const std::string& list_or_file);
 // From here on the first Ctrl-C sets interrupted(), the second one ends the process.
 void catch_interrupts();
 bool interrupted();
+// interrupted() is false again, and the next Ctrl-C sets it. A read that waits ends with EINTR.
+void rearm_interrupts();
 
 }  // namespace kakeya::cli

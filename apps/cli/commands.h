@@ -18,5 +18,12 @@ void add_bench_speed(CLI::App& app, Context& context);
 void add_pull(CLI::App& app, Context& context);
 void add_list_models(CLI::App& app, Context& context);
 void add_rm(CLI::App& app, Context& context);
+void add_run(CLI::App& app, Context& context);
+void add_chat(CLI::App& app, Context& context);
+void add_inspect(CLI::App& app, Context& context);
+void add_doctor(CLI::App& app, Context& context);
+void add_tune(CLI::App& app, Context& context);
+void add_completion(CLI::App& app, Context& context);
+void add_man(CLI::App& app, Context& context);
 
 }  // namespace kakeya::cli

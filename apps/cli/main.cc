@@ -3,7 +3,7 @@
 #include <kakeya/version.h>
 
 #include <algorithm>
-#include <array>
+
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
@@ -17,15 +17,6 @@
 namespace {
 
 using kakeya::cli::Context;
-
-// Names kept for commands to come, so that nothing else takes them.
-std::string reserved_command(int argc, char** argv) {
-  constexpr std::array kReserved = {"run", "chat", "inspect", "doctor", "tune"};
-  if (argc < 2) return {};
-  const std::string first = argv[1];
-  if (std::find(kReserved.begin(), kReserved.end(), first) != kReserved.end()) return first;
-  return {};
-}
 
 std::string version_text() {
   std::string isas;
@@ -102,11 +93,6 @@ int flushed(int exit_code) {
 
 int main(int argc, char** argv) {
   using namespace kakeya::cli;
-  if (const std::string name = reserved_command(argc, argv); !name.empty()) {
-    fmt::print(stderr, "error: '{}' is not available yet\nkakeya-llm --help lists the commands that are\n",
-               name);
-    return kUsage;
-  }
   CLI::App app("Local LLM inference with DFlash drafting and an E8 lattice KV cache", "kakeya-llm");
   Context context;
   add_global_flags(app, context);
@@ -124,6 +110,13 @@ int main(int argc, char** argv) {
   add_pull(app, context);
   add_list_models(app, context);
   add_rm(app, context);
+  add_run(app, context);
+  add_chat(app, context);
+  add_inspect(app, context);
+  add_doctor(app, context);
+  add_tune(app, context);
+  add_completion(app, context);
+  add_man(app, context);
   add_settings(app);
   refuse_negative_counts(app);
   spell_out_short_flags(argc, argv);

@@ -27,6 +27,12 @@ std::string token_file() {
   return home.empty() ? "" : home + "/.cache/huggingface/token";
 }
 
+std::string below_home(const char* variable, const char* otherwise) {
+  if (const std::string place = environment(variable); !place.empty()) return place + "/kakeya";
+  const std::string home = environment("HOME");
+  return home.empty() ? "" : home + otherwise + "/kakeya";
+}
+
 std::string hub_token() {
   if (const std::string token = trimmed(environment("HF_TOKEN")); !token.empty()) return token;
   const std::string path = token_file();
@@ -56,6 +62,10 @@ hub::HubAccess hub_access() {
   access.token = hub_token();
   return access;
 }
+
+std::string config_directory() { return below_home("XDG_CONFIG_HOME", "/.config"); }
+
+std::string state_directory() { return below_home("XDG_STATE_HOME", "/.local/state"); }
 
 Result<hub::ResolvedModel> resolve_name(const std::string& name) {
   const auto store = open_store();

@@ -16,6 +16,11 @@ Result<hub::Store> open_store();
 // ~/.cache/huggingface/token.
 hub::HubAccess hub_access();
 
+// XDG_CONFIG_HOME/kakeya, else ~/.config/kakeya; and XDG_STATE_HOME/kakeya, else ~/.local/state/kakeya. Empty
+// when neither variable is set.
+std::string config_directory();
+std::string state_directory();
+
 // For --target, --draft and the like: a path, "tiny", "random:...", or a pulled model by id or alias.
 Result<hub::ResolvedModel> resolve_name(const std::string& name);
 // Replaces a name by its path. Errors: as resolve_name.

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -40,9 +41,13 @@ class Signals {
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     std::thread([this] { run(); }).detach();
   }
+  // Before this, the first signal is the end already: there is nothing to finish.
+  void expect() {
+    const std::lock_guard lock(mutex_);
+    ready_ = true;
+  }
   void wait() {
     std::unique_lock lock(mutex_);
-    ready_ = true;
     asked_.wait(lock, [&] { return count_ > 0; });
   }
 
@@ -64,11 +69,10 @@ class Signals {
   int count_ = 0;
 };
 
+// KAKEYA_API_KEY is --api-key already, as every flag has its variable.
 void add_keys(serve::Options& options) {
-  for (const char* name : {"KAKEYA_API_KEY", "LLAMA_API_KEY"}) {
-    if (const char* key = std::getenv(name); key != nullptr && *key != '\0')
-      options.api_keys.emplace_back(key);
-  }
+  const char* key = std::getenv("LLAMA_API_KEY");
+  if (options.api_keys.empty() && key != nullptr && *key != '\0') options.api_keys.emplace_back(key);
 }
 
 // The words that starters of llama-server wait for.
@@ -97,6 +101,10 @@ void print_devices(const Context& context) {
 
 void resolve(Flags& flags, const Engine& engine) {
   if (!flags.hosts.empty()) flags.server.hosts = flags.hosts;
+  // A pulled model keeps the name by which it was asked for; a path has its last component.
+  if (flags.server.model_id.empty() && !std::filesystem::exists(flags.engine.target)) {
+    flags.server.model_id = flags.engine.target;
+  }
   if (flags.service.session.max_tokens == 0) {
     flags.service.session.max_tokens = std::min(engine.target().max_position_embeddings, kDefaultContext);
   }
@@ -124,6 +132,8 @@ int run(Flags flags, const Context& context) {
   };
   const auto server = serve::Server::start(**engine, limited, flags.server, ask);
   if (!server.ok()) return fail(server.error());
+  signals->expect();
+  mention_known_draft(flags.engine);
   print_ready(**server, flags.server, **service);
   signals->wait();
   fmt::print(stderr, "closing: running requests have {} s; a second signal ends at once\n", flags.grace_s);
@@ -134,10 +144,12 @@ int run(Flags flags, const Context& context) {
 void add_model_flags(CLI::App* command, Flags& flags) {
   command
       ->add_option("--target,-m,--model", flags.engine.target,
-                   "directory in Hugging Face layout, GGUF file, or 'tiny', the embedded pair")
+                   "directory in Hugging Face layout, GGUF file, pulled model, or 'tiny', the embedded pair")
       ->capture_default_str();
-  command->add_option("--draft,--model-draft", flags.engine.draft,
-                      "DFlash draft: a directory, or 'tiny'; without it, plain decoding (-md works too)");
+  command->add_option(
+      "--draft,--model-draft", flags.engine.draft,
+      "DFlash draft: named as --target, or 'auto' for the published draft of the target; without it, "
+      "plain decoding (-md works too)");
   command->add_option("--threads,-t", flags.engine.threads, "0 = every core this process may use")
       ->capture_default_str();
   command->add_option("--alias,-a", flags.server.model_id,

@@ -82,8 +82,8 @@ class Model {
     return forward(compute, {&request, 1}, scratch, results);
   }
   // Several sequences, each with its own cache and result, in one pass: the weights are read once. At most
-  // kMaxSequences, and together at most kMaxChunkRows tokens unless there is only one. A row's values do not depend on the others. An
-  // error does not say which sequence it was; all caches are rewound.
+  // kMaxSequences, and together at most kMaxChunkRows tokens unless there is only one. A row's values do not
+  // depend on the others. An error does not say which sequence it was; all caches are rewound.
   virtual Status forward(const Compute& compute, std::span<const ForwardRequest> requests, Scratch& scratch,
                          std::span<ForwardResult* const> results) const = 0;
 };

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "serve/ids.h"
 #include "serve/server.h"
 
 namespace kakeya::serve {
@@ -120,6 +121,7 @@ Response ServerApplication::broken(const Request& request, int status, const std
 
 void ServerApplication::finish(const Request& request, Response& response) {
   access_.add_cors(request, response);
+  response.headers.emplace_back("x-request-id", "req_" + random_id());
   Request copy;
   copy.method = request.method;
   copy.path = request.path;

@@ -169,6 +169,24 @@ TEST_F(Served, DrainsAndThenNoLongerListens) {
   EXPECT_FALSE(RawClient(port).connected());
 }
 
+TEST(Tripwire, FiresWhenDraftsAreAcceptedTooRarelyAndOnlyThen) {
+  const auto completion = [](std::uint32_t accepted) {
+    Completion done;
+    done.cycles.assign(40, {7, accepted, accepted + 1});
+    return done;
+  };
+  Metrics metrics(3.0);
+  metrics.finished(completion(4), 1);
+  EXPECT_DOUBLE_EQ(metrics.rolling_acceptance(), 5.0);
+  EXPECT_FALSE(metrics.tripped());
+  for (int i = 0; i < 8; ++i) metrics.finished(completion(0), 1);
+  EXPECT_TRUE(metrics.tripped());
+  EXPECT_THAT(metrics.text({}, 1, 1, "m"), HasSubstr("kakeya_tripwire_total{model_name=\"m\"} 1"));
+  Metrics off;
+  off.finished(completion(0), 1);
+  EXPECT_FALSE(off.tripped());
+}
+
 TEST(ServerStart, RefusesOtherAddressesWithoutAKeyAndPortsInUse) {
   World world;
   Options options;

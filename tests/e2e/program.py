@@ -68,3 +68,9 @@ def read_npy(path):
         count *= n
     assert len(body) == 4 * count, (len(body), header)
     return header["shape"], struct.unpack("<%df" % count, body)
+
+
+def clean_env(directory):
+    """Variables that keep configuration, state and store of a test inside `directory`."""
+    return {"HOME": directory, "XDG_CONFIG_HOME": os.path.join(directory, "config"),
+            "XDG_STATE_HOME": os.path.join(directory, "state"), "XDG_DATA_HOME": os.path.join(directory, "data"), "NO_COLOR": ""}

@@ -172,10 +172,6 @@ class Errors(unittest.TestCase):
                 self.assertEqual(p.returncode, 1, (args, p.stderr))
                 self.assertIn(b"error: ", p.stderr)
 
-    def test_reserved_names_say_that_they_are_not_there_yet(self):
-        for name in (["run"], ["chat"], ["serve"], ["inspect"], ["doctor"], ["tune"]):
-            self.expect(2, ["not available yet", " ".join(name)], *name)
-
 
 class Help(unittest.TestCase):
     def test_every_command_shows_examples(self):

@@ -2,6 +2,7 @@
 import json
 import signal
 import socket
+import tempfile
 import time
 import unittest
 
@@ -119,6 +120,35 @@ class Serve(unittest.TestCase):
         self.assertEqual(text["choices"][0]["text"], tokens["choices"][0]["text"])
         self.assertEqual("".join(text["choices"][0]["logprobs"]["tokens"]), text["choices"][0]["text"])
 
+    SCHEMA = {"type": "object", "properties": {"n": {"enum": [1, 2]}, "ok": {"type": "boolean"}}, "required": ["n", "ok"],
+              "additionalProperties": False}
+
+    def test_an_answer_with_a_schema_keeps_it(self):
+        form = {"type": "json_schema", "json_schema": {"name": "x", "strict": True, "schema": self.SCHEMA}}
+        for speculation in ("off", "fixed"):
+            body = self.server.chat(QUESTION, max_tokens=200, response_format=form, kakeya={"speculation": speculation})
+            value = json.loads(body["choices"][0]["message"]["content"])
+            self.assertIn(value["n"], (1, 2))
+            self.assertIsInstance(value["ok"], bool)
+
+    def test_required_and_named_tools_are_called_and_empty_schemas_work(self):
+        tools = [{"type": "function", "function": {"name": "pick", "parameters": self.SCHEMA}},
+                 {"type": "function", "function": {"name": "ping", "parameters": {"type": "object", "properties": {}}}}]
+        for choice, names in (("required", ("pick", "ping")), ({"type": "function", "function": {"name": "pick"}}, ("pick",))):
+            body = self.server.chat(QUESTION, max_tokens=300, tools=tools, tool_choice=choice, parallel_tool_calls=False)
+            choice = body["choices"][0]
+            self.assertEqual(choice["finish_reason"], "tool_calls", body)
+            self.assertIsNone(choice["message"]["content"])
+            call = choice["message"]["tool_calls"][0]
+            self.assertIn(call["function"]["name"], names)
+            self.assertIsInstance(json.loads(call["function"]["arguments"]), dict)
+
+    def test_a_schema_that_cannot_be_kept_is_refused_with_its_place(self):
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}
+        status, _, body = self.server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}],
+                                                                    "response_format": form})
+        self.assertEqual((status, body["error"]["type"]), (400, "invalid_request_error"))
+
     def test_embeddings_are_unit_vectors(self):
         status, _, body = self.server.post("/v1/embeddings", {"input": ["one", "two"]})
         self.assertEqual(status, 200)
@@ -159,6 +189,36 @@ class Lifetime(unittest.TestCase):
         self.assertEqual(server.process.wait(60), 0)
         server.process.stdout.close()
         server.process.stderr.close()
+
+    def test_a_slot_outlives_its_cache_in_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server("--slots", "1", "--slot-save-path", folder)
+            try:
+                first = server.chat(QUESTION, max_tokens=4, temperature=0)
+                saved = server.post("/slots/0?action=save", {"filename": "a.bin"})[2]
+                server.post("/slots/0?action=erase", {})
+                self.assertEqual(server.post("/slots/0?action=restore", {"filename": "a.bin"})[2]["n_restored"], saved["n_saved"])
+                again = server.chat(QUESTION, max_tokens=4, temperature=0)
+                self.assertEqual(again["choices"], first["choices"])
+                self.assertGreater(again["usage"]["prompt_tokens_details"]["cached_tokens"], 0)
+                self.assertEqual(server.post("/slots/0?action=restore", {"filename": "b"})[0], 400)
+            finally:
+                self.assertEqual(server.stop(), 0)
+
+    def test_a_full_queue_and_a_second_signal(self):
+        server = Server("--slots", "1", "--queue", "1")
+        body = {"messages": [{"role": "user", "content": "Count."}], "ignore_eos": True, "stream": True}
+        streams = [server.connect() for _ in range(2)]
+        for stream in streams:
+            serve_client.send(stream, "POST", "/v1/chat/completions", body)
+            self.assertEqual(stream.getresponse().status, 200)
+        status, headers, error = server.post("/v1/chat/completions", dict(body, stream=False))
+        self.assertEqual((status, error["error"]["code"], headers["x-should-retry"]), (429, "queue_full", "true"))
+        server.process.send_signal(signal.SIGINT)
+        self.assertTrue(Serve.wait_for(lambda: "closing" in server.log, 5))
+        self.assertEqual(server.stop(signal.SIGINT), 130)
+        for stream in streams:
+            stream.close()
 
     def test_keys_guard_and_cors_speaks_on_errors(self):
         server = Server("--alias", "qwen3-tiny", env={"KAKEYA_API_KEY": "sk-local"})

@@ -2,6 +2,7 @@
 
 #include <kakeya/version.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "serve/failures.h"
@@ -58,6 +59,10 @@ Answer props(const Context& context) {
   const SamplingDefaults& defaults = context.engine.sampling_defaults();
   const auto& service = context.service.options();
   const ModelInfo* draft = context.engine.draft();
+  std::vector<std::string> channels = context.options.kv_allowed;
+  if (std::find(channels.begin(), channels.end(), service.session.kv) == channels.end()) {
+    channels.insert(channels.begin(), service.session.kv);
+  }
   const Json params = {{"temperature", defaults.temperature.value_or(0)},
                        {"top_k", defaults.top_k.value_or(0)},
                        {"top_p", defaults.top_p.value_or(1)},
@@ -73,7 +78,7 @@ Answer props(const Context& context) {
        {"build_info", std::string(version()) + "-" + build_commit()},
        {"kakeya",
         {{"kv", service.session.kv},
-         {"kv_allowed", context.options.kv_allowed},
+         {"kv_allowed", channels},
          {"draft", draft == nullptr ? Json(nullptr) : Json(draft->id)},
          {"draft_kv", service.session.draft_kv},
          {"isa", context.engine.isa()},

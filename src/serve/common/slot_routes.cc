@@ -56,6 +56,10 @@ Answer keep_slot(Context& context, const Request& request, int slot, bool save) 
   if (auto error = file_of(context, request, name, path)) return *error;
   const auto start = std::chrono::steady_clock::now();
   const auto tokens = save ? context.service.save_slot(slot, path) : context.service.restore_slot(slot, path);
+  if (!tokens.ok() && tokens.error().code == ErrorCode::kNotFound) {
+    return bad_field("filename",
+                     fmt::format("filename: '{}' is not in the folder of --slot-save-path.", name));
+  }
   if (!tokens.ok()) return api_error(tokens.error(), context.draining);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   return json_response({{"id_slot", slot},

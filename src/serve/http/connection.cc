@@ -21,6 +21,12 @@ constexpr int kNoSignal = MSG_NOSIGNAL;
 constexpr int kNoSignal = 0;  // the server ignores SIGPIPE
 #endif
 
+#ifdef POLLRDHUP
+constexpr short kPeerClosed = POLLRDHUP;
+#else
+constexpr short kPeerClosed = 0;
+#endif
+
 // Events of the socket within `wait`; 0 = none.
 int poll_socket(int socket, short events, milliseconds wait) {
   pollfd entry{socket, events, 0};
@@ -68,7 +74,10 @@ bool Connection::wait_for_request(milliseconds wait, const std::atomic<bool>& st
 
 bool Connection::gone() const {
   if (write_failed_) return true;
-  if (poll_socket(socket_, POLLIN, milliseconds(0)) == 0) return false;
+  const int events = poll_socket(socket_, POLLIN | kPeerClosed, milliseconds(0));
+  if (events == 0) return false;
+  // Also behind bytes that it sent and nobody read yet.
+  if ((events & (kPeerClosed | POLLHUP | POLLERR)) != 0) return true;
   char byte = 0;
   const ssize_t got = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);

@@ -26,6 +26,7 @@ struct InFlight {
   bool close = false;      // the connection ends with this response
   std::size_t unread = 0;  // bytes of a body that nobody reads
   bool malformed_length = false;
+  bool old_version = false;  // HTTP/1.0
 };
 thread_local InFlight g_in_flight;
 
@@ -132,6 +133,13 @@ bool HostServer::process_and_close_socket(socket_t socket) {
   return true;
 }
 
+void HostServer::lengthen_queue() { ::listen(svr_sock_, SOMAXCONN); }
+
+void HostServer::close_listening() {
+  const socket_t socket = svr_sock_.exchange(INVALID_SOCKET);
+  if (socket != INVALID_SOCKET) ::close(socket);
+}
+
 void HostServer::refuse(Connection& connection) {
   ApiError error;
   error.status = 503;
@@ -165,6 +173,7 @@ void HostServer::set_up(httplib::Request& in) {
   now.request.method = in.method;
   now.request.path = clean_path(in.target);
   now.request.remote = in.remote_addr;
+  now.old_version = in.version == "HTTP/1.0";
   for (const auto& [name, value] : in.params) now.request.query.emplace(name, value);
   for (const auto& [name, value] : in.headers) now.request.headers.add(name, value);
   now.request.gone = [connection = now.connection] { return connection->gone(); };
@@ -228,6 +237,8 @@ void HostServer::send(Response response, httplib::Response& out) {
   application_.finish(now.request, response);
   out.status = response.status;
   for (const auto& [name, value] : response.headers) out.set_header(name, value);
+  // HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
+  if (response.stream && now.old_version) now.close = true;
   if (now.close) out.set_header("Connection", "close");
   if (!response.stream) {
     if (response.status != 204) out.set_content(response.body, response.content_type);
@@ -245,7 +256,11 @@ void HostServer::send(Response response, httplib::Response& out) {
     sink.done();
     return true;
   };
-  out.set_chunked_content_provider(response.content_type, provider);
+  if (now.old_version) {
+    out.set_content_provider(response.content_type, provider);
+  } else {
+    out.set_chunked_content_provider(response.content_type, provider);
+  }
 }
 
 }  // namespace kakeya::serve::http

@@ -16,6 +16,11 @@ class HostServer : public httplib::Server {
   HostServer(const ListenOptions& options, Application& application, std::atomic<bool>& stopping,
              std::atomic<std::size_t>& connections);
 
+  // After binding: cpp-httplib's own queue of five drops clients that come together.
+  void lengthen_queue();
+  // After the accepting thread's end, which leaves the socket open when it never came to listen.
+  void close_listening();
+
  private:
   bool process_and_close_socket(socket_t socket) override;  // a private virtual of cpp-httplib
   void refuse(Connection& connection);

@@ -34,6 +34,7 @@ class ListenerImpl : public Listener {
             fmt::format("listen: {} port {}: found it in use, or no address of this machine", host, wanted));
       }
       port_ = got;
+      server->lengthen_queue();
       bound_.push_back(host);
       servers_.push_back(std::move(server));
       ended_.emplace_back(false);
@@ -55,6 +56,7 @@ class ListenerImpl : public Listener {
       while (!ended_[i] && !servers_[i]->is_running()) std::this_thread::sleep_for(milliseconds(1));
       if (!ended_[i]) servers_[i]->stop();
       threads_[i].join();
+      servers_[i]->close_listening();
     }
   }
 

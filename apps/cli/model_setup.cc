@@ -1,0 +1,155 @@
+#include "cli/model_setup.h"
+
+#include <fmt/format.h>
+#include <kakeya/codec.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "cli/places.h"
+
+namespace kakeya::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_alias(const std::string& word) {
+  std::string lower = word;
+  std::ranges::transform(lower, lower.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::ranges::any_of(hub::aliases(), [&](const hub::Alias& alias) { return lower == alias.name; });
+}
+
+// The draft to open: given, known and there, or none. Says on stderr which it is when nobody asked for it.
+Result<std::string> choose_draft(const ModelFlags& flags) {
+  if (flags.no_draft && !flags.draft.empty()) {
+    return invalid_argument(
+        fmt::format("found --draft {} and --no-draft, expected one of them", flags.draft));
+  }
+  if (flags.no_draft) return std::string();
+  if (!flags.draft.empty()) return flags.draft;
+  const auto known = known_draft(flags.model);
+  if (!known.ok()) return std::string();
+  if (*known != "tiny" && !resolve_name(*known).ok()) {
+    fmt::print(stderr, "note: {} is a draft for this model: kakeya-llm pull {} gets it\n", *known, *known);
+    return std::string();
+  }
+  fmt::print(stderr, "note: drafting with {}, the known draft of {} (--no-draft leaves it out)\n", *known,
+             flags.model);
+  return *known;
+}
+
+// What flags leave open, the profile says.
+Status apply_profile(const ModelFlags& flags, OpenModel& out) {
+  if (flags.no_profile) return {};
+  KAKEYA_ASSIGN(auto profile, find_profile(*out.engine));
+  if (!profile) return {};
+  const ProfileChoice& choice = profile->choice;
+  if (flags.kv.empty()) out.session.kv = choice.kv;
+  if (flags.draft_kv.empty()) out.session.draft_kv = choice.draft_kv;
+  if (flags.speculation.empty() && flags.verify_width == 0 && out.engine->draft() != nullptr) {
+    KAKEYA_ASSIGN(out.speculation, parse_speculation(choice.speculation));
+    if (out.speculation == Speculation::kFixed) out.verify_width = choice.verify_width;
+  }
+  fmt::print(stderr, "note: {} by the profile of {} ({}); --no-profile leaves it out\n", choice.words(),
+             profile->created_at, profile->path);
+  out.profile = std::move(profile);
+  return {};
+}
+
+Status check_draft_flags(const ModelFlags& flags, const OpenModel& out) {
+  if (out.engine->draft() != nullptr) return {};
+  const bool asked = flags.speculation == "auto" || flags.speculation == "fixed" || flags.verify_width != 0;
+  if (!asked) return {};
+  return invalid_argument(
+      "--verify-width and --speculation are about a draft, and there is none; add --draft NAME");
+}
+
+}  // namespace
+
+void add_model_flags(CLI::App* command, ModelFlags& flags) {
+  command->add_option(
+      "--draft", flags.draft,
+      "DFlash draft: a directory, a GGUF file or a pulled model. Default: the published draft of the "
+      "model, where it was pulled");
+  command->add_flag("--no-draft", flags.no_draft, "plain decoding, even where a draft is known");
+  command->add_option("--kv", flags.kv, "KV channel of the target; 'codec list' shows them. Default: bf16");
+  command->add_option("--draft-kv", flags.draft_kv, "KV channel of the draft. Default: bf16");
+  command
+      ->add_option(
+          "--speculation", flags.speculation,
+          "auto: as many drafted tokens as pay, the default; fixed: whole blocks; off: none. The text "
+          "is the same")
+      ->check(CLI::IsMember({"auto", "fixed", "off"}));
+  command->add_option("--verify-width", flags.verify_width,
+                      "rows the target verifies at once, with --speculation fixed; 0 = the draft's block");
+  command->add_option("--ctx", flags.context, "context in tokens, prompt and answer; 0 = the model's")
+      ->capture_default_str();
+  command->add_option("--threads", flags.threads, "0 = every core this process may use")
+      ->capture_default_str();
+  command->add_flag("--no-profile", flags.no_profile, "leave out what 'tune' found for this model");
+}
+
+bool names_model(const std::string& word) {
+  if (word == "tiny" || word.rfind("random:", 0) == 0 || is_alias(word)) return true;
+  if (word.empty() || word.find_first_of(" \t\n") != std::string::npos) return false;
+  const fs::path path(word);
+  std::error_code error;
+  if (path.extension() == ".gguf") return true;
+  if (fs::is_directory(path, error)) {
+    return fs::exists(path / "config.json", error) || fs::exists(path / "target" / "config.json", error) ||
+           word.find('/') != std::string::npos;
+  }
+  return word.find('/') != std::string::npos &&
+         (word.front() == '/' || word.front() == '.' || hub::parse_model_id(word.substr(0, word.find(':'))));
+}
+
+Result<Speculation> parse_speculation(const std::string& name) {
+  if (name == "auto" || name == "on") return Speculation::kAuto;
+  if (name == "fixed") return Speculation::kFixed;
+  if (name == "off") return Speculation::kOff;
+  return invalid_argument(fmt::format("speculation: found '{}', expected on, off, auto or fixed", name));
+}
+
+std::string_view next_step_of(const Error& error) {
+  return error.code == ErrorCode::kNotFound ? "kakeya-llm list shows the models that are here" : "";
+}
+
+std::vector<std::string> example_channels(const std::string& own) {
+  std::vector<std::string> out = {own};
+  for (const ChannelPattern& pattern : channel_patterns()) {
+    for (const std::string& name : pattern.examples) {
+      if (std::ranges::find(out, name) == out.end()) out.push_back(name);
+    }
+  }
+  return out;
+}
+
+Result<OpenModel> open_model(const ModelFlags& flags, const Context& context) {
+  EngineFlags engine;
+  engine.target = flags.model;
+  engine.threads = flags.threads;
+  KAKEYA_ASSIGN(engine.draft, choose_draft(flags));
+  OpenModel out;
+  KAKEYA_ASSIGN(out.engine, open_engine(engine, context));
+  KAKEYA_TRY(check_draft_flags(flags, out));
+  KAKEYA_TRY(apply_profile(flags, out));
+  if (!flags.kv.empty()) out.session.kv = flags.kv;
+  if (!flags.draft_kv.empty()) out.session.draft_kv = flags.draft_kv;
+  if (!flags.speculation.empty()) {
+    KAKEYA_ASSIGN(out.speculation, parse_speculation(flags.speculation));
+  }
+  if (flags.verify_width != 0) {
+    if (flags.speculation == "auto" || flags.speculation == "off") {
+      return invalid_argument(
+          fmt::format("found --verify-width {} and --speculation {}, expected --speculation fixed",
+                      flags.verify_width, flags.speculation));
+    }
+    out.speculation = Speculation::kFixed;
+    out.verify_width = flags.verify_width;
+  }
+  out.session.max_tokens = flags.context;
+  return out;
+}
+
+}  // namespace kakeya::cli

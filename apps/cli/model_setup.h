@@ -1,0 +1,53 @@
+// From the flags of run and chat to an engine and a service with one slot: the model's name, its draft, the
+// profile that `tune` wrote.
+#pragma once
+#include <kakeya/engine.h>
+#include <kakeya/service.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/command.h"
+#include "cli/profile.h"
+
+namespace kakeya::cli {
+
+struct ModelFlags {
+  std::string model = "tiny";
+  std::string draft;  // empty = the known one, where it is there
+  bool no_draft = false, no_profile = false;
+  int threads = 0;
+  std::string kv, draft_kv;  // empty = the profile's, else bf16
+  std::string speculation;   // empty = the profile's, else auto
+  std::size_t verify_width = 0;
+  std::size_t context = 0;  // 0 = the model's
+};
+// The model itself is a positional argument of each command.
+void add_model_flags(CLI::App* command, ModelFlags& flags);
+
+// Whether a word names a model rather than begins a prompt: "tiny", "random:...", a short name, ORG/REPO, a
+// GGUF file, a directory with a model.
+bool names_model(const std::string& word);
+
+struct OpenModel {
+  std::unique_ptr<Engine> engine;
+  SessionOptions session;
+  Speculation speculation = Speculation::kAuto;
+  std::size_t verify_width = 0;
+  std::optional<Profile> profile;  // in effect
+};
+
+// Notes about the draft and the profile go to stderr. Errors: those of open_engine; kInvalidArgument for
+// flags that contradict each other or a channel that is none.
+Result<OpenModel> open_model(const ModelFlags& flags, const Context& context);
+
+// What helps where a model could not be opened; empty where the message says it all.
+std::string_view next_step_of(const Error& error);
+
+// Names of the channels that every registered pattern gives as an example, `own` first.
+std::vector<std::string> example_channels(const std::string& own);
+
+Result<Speculation> parse_speculation(const std::string& name);  // "auto" or "on", "fixed", "off"
+
+}  // namespace kakeya::cli
