@@ -21,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kProbeBytes = std::uint64_t{256} << 20;
 constexpr double kLowFree = 1e9;  // bytes
 
 std::string first_line(const char* path) {
@@ -109,7 +108,7 @@ void add_limits(const DoctorOptions& options, Checks& out) {
     out.push_back({"speed limits", Level::kFail, probe.error().message, "free some memory", {}});
     return;
   }
-  const auto memory = (*probe)->memory_limit(kProbeBytes);
+  const auto memory = (*probe)->memory_limit(0);
   if (memory.ok()) {
     Check check{
         "memory bandwidth",

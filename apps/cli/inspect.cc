@@ -117,13 +117,19 @@ Result<Answer> answer_for(const Flags& flags, const Subject& subject) {
   return out;
 }
 
+std::string readable_count(std::size_t n) {
+  const double millions = static_cast<double>(n) / 1e6;
+  return millions < 1000 ? fmt::format("{:.2f} million", millions)
+                         : fmt::format("{:.2f} billion", millions / 1000);
+}
+
 void print_model(const char* role, const ModelSummary& summary) {
   const ModelInfo& m = summary.info;
   fmt::print("{:<8} {} ({})\n", role, m.id, m.path);
   fmt::print("         {}, {} layers, hidden {}, {} heads of {} ({} for K and V), vocabulary {}\n",
              m.architecture, m.layers, m.hidden_size, m.heads, m.head_dim, m.kv_heads, m.vocab_size);
-  fmt::print("         {:.2f} million parameters in {}, {}{}\n", static_cast<double>(m.parameters) / 1e6,
-             m.dtype, hub::readable_bytes(m.weight_bytes),
+  fmt::print("         {} parameters in {}, {}{}\n", readable_count(m.parameters), m.dtype,
+             hub::readable_bytes(m.weight_bytes),
              m.random_weights ? " (random weights: for measuring only)" : "");
   if (m.block_size > 0) {
     fmt::print("         blocks of {}, reads the target's layers {}\n", m.block_size,
@@ -244,7 +250,9 @@ void add_inspect(CLI::App& app, Context& context) {
   command->add_option("--memory", flags->memory_gib, "GiB that there are; 0 = what is free now")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command->add_option("--kv", flags->channels, "channels to show; default: one of each kind")->delimiter(',');
+  command->add_option("--kv", flags->channels, "channels to show; default: one of each kind")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--draft-kv", flags->draft_kv, "KV channel of the draft")->capture_default_str();
   command->add_option("--boundary", flags->boundary, "first and last layers whose KV stays bf16")
       ->capture_default_str();

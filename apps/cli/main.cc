@@ -3,7 +3,6 @@
 #include <kakeya/version.h>
 
 #include <algorithm>
-
 #include <charconv>
 #include <cstdint>
 #include <cstdio>

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "cli/commands.h"
+#include "cli/profile.h"
 #include "serve/limited_service.h"
 
 namespace kakeya::cli {
@@ -27,7 +28,7 @@ struct Flags {
   serve::Options server;
   std::vector<std::string> hosts;
   std::int64_t timeout_s = 0, grace_s = 30;
-  bool quiet = false, list_devices = false;
+  bool quiet = false, list_devices = false, no_profile = false;
 };
 
 // SIGINT and SIGTERM, taken by a thread of its own: the first asks for the end, the second one is it.
@@ -99,6 +100,19 @@ void print_devices(const Context& context) {
              static_cast<long long>(pages) * page / (1 << 20));
 }
 
+// What the flags leave open, the profile of `tune` says: channels, and where the tripwire is.
+Status apply_profile(Flags& flags, const Engine& engine, const CLI::App& command) {
+  if (flags.no_profile) return {};
+  KAKEYA_ASSIGN(const auto profile, find_profile(engine));
+  if (!profile) return {};
+  if (command.count("--kv") == 0) flags.service.session.kv = profile->choice.kv;
+  if (command.count("--draft-kv") == 0) flags.service.session.draft_kv = profile->choice.draft_kv;
+  if (command.count("--tripwire") == 0 && profile->band) flags.server.tripwire = profile->band->low;
+  fmt::print(stderr, "note: KV {}, tripwire {:.2f} by the profile of {} ({}); --no-profile leaves it out\n",
+             flags.service.session.kv, flags.server.tripwire, profile->created_at, profile->path);
+  return {};
+}
+
 void resolve(Flags& flags, const Engine& engine) {
   if (!flags.hosts.empty()) flags.server.hosts = flags.hosts;
   // A pulled model keeps the name by which it was asked for; a path has its last component.
@@ -115,7 +129,7 @@ void resolve(Flags& flags, const Engine& engine) {
   add_keys(flags.server);
 }
 
-int run(Flags flags, const Context& context) {
+int run(Flags flags, const CLI::App& command, const Context& context) {
   if (flags.list_devices) {
     print_devices(context);
     return kOk;
@@ -123,6 +137,9 @@ int run(Flags flags, const Context& context) {
   static Signals* const signals = new Signals;  // its thread has no end
   const auto engine = open_engine(flags.engine, context);
   if (!engine.ok()) return fail(engine.error());
+  if (const Status applied = apply_profile(flags, **engine, command); !applied.ok()) {
+    return fail(applied.error());
+  }
   resolve(flags, **engine);
   auto service = (*engine)->new_service(flags.service);
   if (!service.ok()) return fail(service.error(), "kakeya-llm codec list shows the KV channels");
@@ -154,6 +171,7 @@ void add_model_flags(CLI::App* command, Flags& flags) {
       ->capture_default_str();
   command->add_option("--alias,-a", flags.server.model_id,
                       "the model's id for clients; default its own name");
+  command->add_flag("--no-profile", flags.no_profile, "leave out what 'tune' found for this model");
   SessionOptions& session = flags.service.session;
   command->add_option("--kv", session.kv, "KV channel of the target; 'codec list' shows them")
       ->capture_default_str();
@@ -235,7 +253,7 @@ void add_serve(CLI::App& app, Context& context) {
   add_model_flags(command, *flags);
   add_load_flags(command, *flags);
   add_access_flags(command, *flags);
-  on_run(command, context, [flags, &context] { return run(*flags, context); });
+  on_run(command, context, [flags, command, &context] { return run(*flags, *command, context); });
 }
 
 }  // namespace kakeya::cli

@@ -168,28 +168,28 @@ class OnATerminal(Chat):
         at = t.expect("^C", at)
         at = t.expect(">>> ", at)
         t.type("/set\n")
-        t.expect("temperature 5", at)
+        t.expect(">>> ", t.expect("temperature 5", at))
         t.type("\x04")
         self.assertEqual(t.end(), 0)
 
     def test_lines_can_be_edited_and_come_back_from_the_history(self):
         t = self.start()
         t.type("/systemX\x7f Be brieg\x7ff.\n")
-        at = t.expect("system: Be brief.\n")
+        t.expect(">>> ", t.expect("system: Be brief.\n"))
         t.type("/exit\n")
         self.assertEqual(t.end(), 0)
         history = self.path("state", "kakeya", "history")
         self.assertEqual(stat.S_IMODE(os.stat(history).st_mode), 0o600)
         t = self.start()
         t.type("\x1b[A\x1b[A\n")  # up twice: the line before /exit
-        t.expect("system: Be brief.\n")
+        t.expect(">>> ", t.expect("system: Be brief.\n"))
         t.type("\x04")
         self.assertEqual(t.end(), 0)
 
     def test_characters_of_several_bytes_arrive_whole(self):
         t = self.start()
         t.type("/system Größe 数\n")
-        t.expect("system: Größe 数\n")
+        t.expect(">>> ", t.expect("system: Größe 数\n"))
         t.type("\x04")
         self.assertEqual(t.end(), 0)
 
@@ -197,7 +197,7 @@ class OnATerminal(Chat):
         self.env.pop("NO_COLOR")
         t = self.start("--show-acceptance", "--speculation", "fixed")
         t.type(APPLES + "\n")
-        t.expect("####")
+        t.expect(">>> ", t.expect("####"))
         self.assertIn("\x1b[32m", t.raw)
         t.type("\x04")
         self.assertEqual(t.end(), 0)

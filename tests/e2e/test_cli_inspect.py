@@ -38,7 +38,8 @@ class Inspect(unittest.TestCase):
     def test_cache_bytes_are_those_of_a_run(self):
         ids = listed([5] * 150)
         for kv in ("bf16", "e8-q10", "tq3"):
-            ledger = run("generate", "--draft", "tiny", "--kv", kv, "--prompt-ids", ids, "-n", 1, "--json").json()["kv"]
+            ledger = run("generate", "--draft", "tiny", "--kv", kv, "--prompt-ids", ids, "-n", 2,
+                         "--speculation", "fixed", "--json").json()["kv"]
             channel = run("inspect", "--tokens", 150, "--kv", kv, "--json").json()["channels"][0]
             self.assertEqual(channel["kv_bytes"], ledger["target"]["codes_bytes"])
             self.assertEqual(channel["draft_kv_bytes"], ledger["draft"]["codes_bytes"])

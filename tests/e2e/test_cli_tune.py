@@ -5,6 +5,7 @@ import tempfile
 import unittest
 
 from program import TINY, clean_env, run
+from serve_client import Server
 
 QUESTION = "Ruth writes 4 letters every day. How many letters does she write in 4 weeks?"
 SMALL = ("--n-samples", 4, "-n", 40)
@@ -82,6 +83,25 @@ class Tune(unittest.TestCase):
         self.assertIn("KV q8_0", chat.out)
         other = run("run", "--json", os.path.join(TINY, "target"), QUESTION, env=self.env)  # another name
         self.assertEqual(other.json()["kv"], "bf16")
+
+    def test_the_server_takes_channels_and_tripwire(self):
+        self.tune(*SMALL, "--channels", "bf16", "--widths", 4)
+        self.edit(self.profiles()[0], kv="e8-q10")
+        with open(self.profiles()[0]) as f:
+            profile = json.load(f)
+        profile["acceptance_band"] = {"mean": 4, "low": 3.25, "high": 5, "window": 20}
+        with open(self.profiles()[0], "w") as f:
+            json.dump(profile, f)
+        for flags, words in (((), ["KV e8-q10, tripwire 3.25", "tokens, KV e8-q10"]), (("--kv", "q8_0"), ["tokens, KV q8_0"]),
+                             (("--no-profile",), ["tokens, KV bf16"])):
+            server = Server(*flags, env=self.env)
+            try:
+                for word in words:
+                    self.assertIn(word, server.log)
+                self.assertEqual("--no-profile" in server.log, "--no-profile" not in flags)
+            finally:
+                server.process.terminate()
+                server.process.wait(60)
 
     def test_a_broken_profile_is_an_error_with_a_way_out(self):
         self.tune(*SMALL, "--channels", "bf16", "--widths", 4)
