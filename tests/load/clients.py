@@ -35,6 +35,10 @@ class Tally:
         with self.lock:
             self.compared[kind] = self.compared.get(kind, 0) + 1
 
+    def least_compared(self, kinds):
+        with self.lock:
+            return min(sorted(kinds), key=lambda kind: self.compared.get(kind, 0))
+
     def violation(self, text):
         with self.lock:
             self.broken += 1
@@ -51,9 +55,10 @@ class Client(threading.Thread):
 
     def run(self):
         names, weights = list(BEHAVIOURS), list(BEHAVIOURS.values())
+        self.attempt(names[2 * self.number % len(names)])  # so that a short run, too, tries everything
+        self.attempt(names[(2 * self.number + 1) % len(names)])
         while time.monotonic() < self.until:
-            name = self.random.choices(names, weights)[0]
-            self.attempt(name)
+            self.attempt(self.random.choices(names, weights)[0])
         self.drop()
 
     def attempt(self, name):
@@ -102,7 +107,11 @@ class Client(threading.Thread):
 
     def pick(self, streamable=False):
         """A case, with drafts as chance has it: the text may not depend on them."""
-        case, answer = self.random.choice([k for k in self.known if not streamable or k[0].read_stream])
+        fitting = [k for k in self.known if not streamable or k[0].read_stream]
+        if self.random.random() < 0.3:
+            least = self.tally.least_compared({case.kind for case, _ in fitting})
+            fitting = [k for k in fitting if k[0].kind == least]
+        case, answer = self.random.choice(fitting)
         body = dict(case.body)
         if case.path in ("/v1/chat/completions", "/v1/completions"):
             body["kakeya"] = dict(body.get("kakeya", {}), speculation=self.random.choice(["auto", "fixed", "off"]))

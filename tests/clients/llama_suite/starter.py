@@ -6,7 +6,9 @@ that the report looks for."""
 import os
 import sys
 
-NOT_OFFERED = 90  # exit code; the report reads it from the suite's error
+NOT_OFFERED = 90  # exit code
+NAME = "LLAMA_SUITE_MODEL_NAME"  # that the test at hand asks for
+MOST_CONTEXT = 1024  # tokens, of the embedded target
 
 VALUE_KEPT = {"--port": "--port", "--host": "--host", "--alias": "--alias", "--api-key": "--api-key", "--parallel": "--slots",
               "--slot-save-path": "--slot-save-path", "--cors-origins": "--cors-origin"}
@@ -40,7 +42,10 @@ def translated(arguments):
         elif flag not in VALUE_DROPPED and flag not in DROPPED:
             missing.append(flag)
     # llama-server's context is that of all slots together.
-    out += ["--ctx", str(context if shared else max(context // slots, 1))] if context else []
+    if context:
+        out += ["--ctx", str(min(context if shared else max(context // slots, 1), MOST_CONTEXT))]
+    if NAME in os.environ and "--alias" in out:
+        out[out.index("--alias") + 1] = os.environ[NAME]
     return out, missing
 
 
