@@ -130,6 +130,7 @@ Result<std::unique_ptr<Answer>> ServiceImpl::submit(ServiceRequest request) {
 void ServiceImpl::drop_cancelled() {
   queue_.remove_if([](const Job& job) { return job.answer->cancelled(); },
                    [&](Job& job) {
+                     ++left_waiting_;
                      ServiceEvent event;
                      event.kind = ServiceEvent::Kind::kFinished;
                      event.completion.finish = FinishReason::kCancelled;
@@ -305,6 +306,7 @@ ServiceStats ServiceImpl::stats() const {
   const std::lock_guard lock(mutex_);
   ServiceStats out = published_;
   out.waiting = queue_.size();
+  out.cancelled += left_waiting_;
   out.refused = refused_;
   out.heartbeat_age_ms = static_cast<double>(now_ns() - turned_ns_) / 1e6;
   return out;

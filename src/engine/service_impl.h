@@ -58,6 +58,7 @@ class ServiceImpl final : public Service {
   ServiceStats published_;
   std::atomic<std::int64_t> turned_ns_{0};  // steady clock, when the loop last turned
   std::atomic<std::uint64_t> refused_{0};
+  std::uint64_t left_waiting_ = 0;  // requests cancelled before they had a slot
   bool poked_ = false, stopping_ = false;
   bool starting_ = false;  // a job is between the queue and its slot
   std::atomic<bool> cancel_all_{false};

@@ -256,6 +256,12 @@ TEST(Service, CancelledWorkStopsAndItsSlotServesTheNext) {
   const ServiceStats stats = service->stats();
   EXPECT_EQ(stats.cancelled, 1u);
   EXPECT_LT(stats.output_tokens, 700u);
+  const auto runs = service->submit(endless);
+  const auto waits = service->submit(next);
+  ASSERT_TRUE(runs.ok() && waits.ok());
+  (*waits)->cancel();
+  EXPECT_EQ(collect(**waits).completion.finish, FinishReason::kCancelled);
+  EXPECT_EQ(service->stats().cancelled, 2u) << "one that never had a slot counts";
 }
 
 TEST(Service, RefusesWhatItCannotTakeByName) {

@@ -188,7 +188,7 @@ Completion Slot::finish(std::optional<FinishReason> cut) {
   } else if (!scanner_->found()) {
     reason = decoder_->finished().value_or(FinishReason::kCancelled);
   }
-  if (policy_) policy_->finish();
+  if (policy_ && !decoder_->in_prompt()) policy_->finish();  // an answer that never began teaches nothing
   ServiceEvent event;
   event.kind = ServiceEvent::Kind::kFinished;
   event.slot = id_;

@@ -64,6 +64,12 @@ TEST_F(Served, BoundsWhatItReads) {
       "Transfer-Encoding: chunked\r\n\r\n");
   for (int i = 0; i < 8; ++i) chunked.send("c350\r\n" + std::string(0xc350, 'y') + "\r\n");
   EXPECT_EQ(status_of(chunked.read_response()), 413) << "a chunked body has the same limit";
+  RawClient little(server_->port());
+  little.send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n");
+  little.send("30d41\r\n" + std::string(0x30d41, 'y') + "\r\n0\r\n\r\n");
+  EXPECT_EQ(status_of(little.read_response()), 413) << "one byte more than may be, with its end";
   RawClient both(server_->port());
   both.send(
       "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -105,6 +105,11 @@ HostServer::HostServer(const ListenOptions& options, Application& application, s
   set_keep_alive_max_count(kRequestsPerConnection);
   set_pre_routing_handler([this](const httplib::Request&, httplib::Response& out) { return before(out); });
   const auto whole = [this](const httplib::Request& in, httplib::Response& out) {
+    // A chunked body says its size only at its end; the byte budget before that has room for headers too.
+    if (in.body.size() > options_.max_body_bytes) {
+      g_in_flight.close = true;
+      return send(application_.broken(g_in_flight.request, 413, too_large()), out);
+    }
     g_in_flight.request.body = in.body;
     send(application_.handle(g_in_flight.request), out);
   };

@@ -63,10 +63,17 @@ class ListenerImpl : public Listener {
  private:
   void accept_on(std::size_t i) {
     HostServer& server = *servers_[i];
-    while (!stopping_) {
+    // A bound socket is closed by the end of its loop alone, so the loop runs even when the end was asked for
+    // before.
+    bool bound = true;
+    while (bound) {
       server.listen_after_bind();
+      bound = false;
       // It also ends when accept() fails, for example because a client gave up in the queue.
-      while (!stopping_ && !server.bind_to_port(bound_[i], port_)) std::this_thread::sleep_for(kRebind);
+      while (!bound && !stopping_) {
+        bound = server.bind_to_port(bound_[i], port_);
+        if (!bound) std::this_thread::sleep_for(kRebind);
+      }
     }
     ended_[i] = true;
   }

@@ -26,18 +26,10 @@ Json usage_of(const dialog::Summary& summary) {
 }  // namespace
 
 Events::Events(const Call& call, std::int64_t created_at)
-    : response_{{"id", "resp_" + random_id()},
-                {"object", "response"},
-                {"created_at", created_at},
-                {"status", "in_progress"},
-                {"background", false},
-                {"error", nullptr},
-                {"incomplete_details", nullptr},
-                {"model", call.model},
-                {"output", Json::array()},
-                {"previous_response_id", nullptr},
-                {"store", false},
-                {"truncation", "disabled"}},
+    : response_{{"id", "resp_" + random_id()},     {"object", "response"}, {"created_at", created_at},
+                {"status", "in_progress"},         {"background", false},  {"error", nullptr},
+                {"incomplete_details", nullptr},   {"model", call.model},  {"output", Json::array()},
+                {"previous_response_id", nullptr}, {"store", false},       {"truncation", "disabled"}},
       custom_tools_(call.custom_tools) {
   response_.update(call.echo);
 }

@@ -26,10 +26,12 @@ void read_tools(Fields& fields, Call& call, ChatRequest& chat) {
     if (!(*list)[i].is_object()) return fields.fail("tools", fmt::format("[{}]: expected an object.", i));
     Fields tool((*list)[i], place);
     const std::string type = tool.text("type").value_or("");
-    if (type != "function" && type != "custom") {
-      tool.refuse("type",
-                  fmt::format("'{}' is not run here; function and custom tools are the client's own.", type));
-    }
+    if (type.empty()) tool.fail("type", "expected a type.");
+    fields.merge(tool);
+    // Tools that OpenAI's servers run. Agents name them beside their own whatever the server; the response's
+    // `tools` shows which ones count.
+    if (type != "function" && type != "custom") continue;
+    call.echo_tools.push_back((*list)[i]);
     const std::string name = tool.text("name").value_or("");
     if (name.empty()) tool.fail("name", "expected a name.");
     const Json free_text = text_parameters();
@@ -107,7 +109,7 @@ void refuse_state(Fields& fields) {
     fields.refuse("background", "answers are not made in the background.");
 }
 
-Json echo_of(const Json& body) {
+Json echo_of(const Json& body, const Json& tools) {
   const auto value = [&](const char* name, Json fallback) {
     return body.contains(name) && !body[name].is_null() ? body[name] : std::move(fallback);
   };
@@ -124,7 +126,7 @@ Json echo_of(const Json& body) {
           {"temperature", value("temperature", nullptr)},
           {"text", std::move(text)},
           {"tool_choice", value("tool_choice", "auto")},
-          {"tools", value("tools", Json::array())},
+          {"tools", tools},
           {"top_p", value("top_p", nullptr)}};
 }
 
@@ -151,7 +153,7 @@ std::variant<Call, ApiError> read_request(std::string_view body) {
   const Json* input = fields.find("input");
   if (input == nullptr) return bad_field("input", "input: expected a string or items.");
   if (auto error = read_input(*input, chat)) return *error;
-  call.echo = echo_of(json);
+  call.echo = echo_of(json, call.echo_tools);
   call.request.input = std::move(chat);
   return call;
 }

@@ -77,10 +77,17 @@ TEST(ResponsesRequest, RefusesWhatNeedsAMemoryByName) {
   EXPECT_EQ(refusal(R"({"model":"m","input":"x","previous_response_id":"resp_1"})"), "previous_response_id");
   EXPECT_EQ(refusal(R"({"model":"m","input":"x","background":true})"), "background");
   EXPECT_EQ(refusal(R"({"model":"m","input":[{"type":"item_reference","id":"msg_1"}]})"), "input[0]");
-  EXPECT_EQ(refusal(R"({"model":"m","input":"x","tools":[{"type":"web_search"}]})"), "tools[0].type");
   EXPECT_EQ(refusal(R"({"model":"m"})"), "input");
   EXPECT_EQ(refusal(R"({"model":"m","input":[{"role":"user","content":[{"type":"input_image"}]}]})"),
             "input[0].content[0]");
+}
+
+TEST(ResponsesRequest, LeavesOutToolsThatOpenAIsServersRunAndShowsIt) {
+  const Call call =
+      read(R"({"model":"m","input":"x","tools":[{"type":"web_search"},{"type":"function","name":"f"}]})");
+  EXPECT_EQ(chat_of(call).tools_json.size(), 1u);
+  ASSERT_EQ(call.echo["tools"].size(), 1u);
+  EXPECT_EQ(call.echo["tools"][0]["name"], "f");
 }
 
 TEST(ResponsesEvents, AreNumberedAndOpenAndCloseEachItem) {
