@@ -85,7 +85,7 @@ class Watch(threading.Thread):
         windows = ((60, 120), (seconds - 60, seconds)) if long else ((seconds / 4, seconds / 2), (seconds * 3 / 4, seconds))
         medians = [self.median(low, high) for low, high in windows]
         each = [round(self.median(60 * i, 60 * (i + 1)) / 2**20, 1) for i in range(int(minutes))]
-        allowed = max(4 << 20, medians[0] * 0.03) if long else 48 << 20
+        allowed = max(6 << 20, medians[0] * 0.03) if long else 48 << 20
         return {"windows_s": windows, "first_mib": medians[0] / 2**20, "last_mib": medians[1] / 2**20,
                 "growth_mib": (medians[1] - medians[0]) / 2**20, "allowed_mib": allowed / 2**20, "minutes_mib": each,
                 "ok": medians[0] > 0 and medians[1] - medians[0] <= allowed}
