@@ -73,17 +73,19 @@ class Watch(threading.Thread):
         if status != 200 or took > 10:
             self.tally.violation(f"/health: status {status} after {took:.1f} s: {body[:200]!r}")
 
+    def median(self, low, high):
+        inside = [rss for at, rss in self.samples if low <= at < high]
+        return statistics.median(inside) if inside else 0
+
     def memory(self, minutes):
         """Medians of two windows and what may lie between them: minute 2 and the last one; of a short run, its second
         and last quarters, where caches still fill."""
         seconds = minutes * 60
         long = minutes >= 4
         windows = ((60, 120), (seconds - 60, seconds)) if long else ((seconds / 4, seconds / 2), (seconds * 3 / 4, seconds))
-        medians = []
-        for low, high in windows:
-            inside = [rss for at, rss in self.samples if low <= at < high]
-            medians.append(statistics.median(inside) if inside else 0)
-        allowed = max(4 << 20, medians[0] * 0.03) if long else 48 << 20
+        medians = [self.median(low, high) for low, high in windows]
+        each = [round(self.median(60 * i, 60 * (i + 1)) / 2**20, 1) for i in range(int(minutes))]
+        allowed = max(6 << 20, medians[0] * 0.03) if long else 48 << 20
         return {"windows_s": windows, "first_mib": medians[0] / 2**20, "last_mib": medians[1] / 2**20,
-                "growth_mib": (medians[1] - medians[0]) / 2**20, "allowed_mib": allowed / 2**20,
+                "growth_mib": (medians[1] - medians[0]) / 2**20, "allowed_mib": allowed / 2**20, "minutes_mib": each,
                 "ok": medians[0] > 0 and medians[1] - medians[0] <= allowed}

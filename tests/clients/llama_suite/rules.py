@@ -38,6 +38,7 @@ RULES = [
     ("embedding_error_prompt_too_long", r"", DESIGN, "another wording"),
     ("embedding_usage", r"", MODEL, "numbers of tokens"),
     ("cached_tokens|return_progress", r"assert \d+ == \d+", MODEL, "numbers of tokens"),
+    ("completion_stream_with_openai", r"match_regex", MODEL, "its words"),
     ("tokenize_with_bos", r"", MODEL, "a token at the beginning of every text"),
     ("server_props", r"\.gguf", MODEL, "its file"),
     ("server_slots|metrics_disabled", r"200 == 501", ABSENT, "switching `/slots` and `/metrics` off"),
