@@ -1,6 +1,7 @@
 #include "cli/line_reader.h"
 
 #include <histedit.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kHistoryLines = 1000;
+constexpr int kInterruptLookMs = 100;
 constexpr const char* kMore = "... ";
 constexpr std::string_view kQuotes = "\"\"\"";
 
@@ -25,6 +27,11 @@ constexpr std::string_view kQuotes = "\"\"\"";
 int read_character(EditLine* /*editor*/, wchar_t* out) {
   std::mbstate_t state{};
   while (true) {
+    // A Ctrl-C that came just before a read would leave it waiting: look at the flag now and then.
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    const int ready = ::poll(&input, 1, kInterruptLookMs);
+    if (interrupted()) return -1;
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
     char byte = 0;
     const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
     if (n == 0) return 0;

@@ -160,7 +160,7 @@ class OnATerminal(Chat):
         t.type("go\n")
         at = t.expect("go\n", at)
         # What was typed before the editor had the terminal is echoed twice; the answer comes after that.
-        while len(t.shown[at:].replace("go\n", "")) < 3:
+        while len(t.shown[at:].replace("go\n", "")) < 20:
             t._take(0.1)
         t.type("\x03")
         at = t.expect(">>> ", at)
