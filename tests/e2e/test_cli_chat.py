@@ -170,8 +170,7 @@ class OnATerminal(Chat):
         at = t.expect(">>> ", at)
         t.type("/set\n")
         t.expect(">>> ", t.expect("temperature 5", at))
-        t.type("\x04")
-        self.assertEqual(t.end(), 0)
+        self.assertEqual(t.leave(), 0)
 
     def test_lines_can_be_edited_and_come_back_from_the_history(self):
         t = self.start()
@@ -184,15 +183,13 @@ class OnATerminal(Chat):
         t = self.start()
         t.type("\x1b[A\x1b[A\n")  # up twice: the line before /exit
         t.expect(">>> ", t.expect("system: Be brief.\n"))
-        t.type("\x04")
-        self.assertEqual(t.end(), 0)
+        self.assertEqual(t.leave(), 0)
 
     def test_characters_of_several_bytes_arrive_whole(self):
         t = self.start()
         t.type("/system Größe 数\n")
         t.expect(">>> ", t.expect("system: Größe 数\n"))
-        t.type("\x04")
-        self.assertEqual(t.end(), 0)
+        self.assertEqual(t.leave(), 0)
 
     def test_drafted_tokens_are_green_on_a_terminal(self):
         self.env.pop("NO_COLOR")
@@ -200,8 +197,7 @@ class OnATerminal(Chat):
         t.type(APPLES + "\n")
         t.expect(">>> ", t.expect("####"))
         self.assertIn("\x1b[32m", t.raw)
-        t.type("\x04")
-        self.assertEqual(t.end(), 0)
+        self.assertEqual(t.leave(), 0)
 
 
 if __name__ == "__main__":
