@@ -163,8 +163,7 @@ class OnATerminal(Chat):
         while len(t.shown[at:].replace("go\n", "")) < 20:
             t._take(0.1)
         t.type("\x03")
-        at = t.expect(">>> ", at)
-        self.assertIn("[stopped", t.shown)
+        at = t.expect(">>> ", t.expect("[stopped", at))
         t.type("half a line\x03")
         at = t.expect("^C", at)
         at = t.expect(">>> ", at)
