@@ -17,13 +17,6 @@ constexpr std::chrono::milliseconds kIdleTurn{250};
 
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-Status check_channel(const EngineState& state, const std::string& channel) {
-  KAKEYA_ASSIGN(const kv::Channel parsed, kv::parse_channel(channel));
-  (void)parsed;
-  (void)state;
-  return {};
-}
-
 Error unavailable(std::string message) { return {ErrorCode::kUnavailable, std::move(message)}; }
 
 }  // namespace
@@ -38,11 +31,9 @@ Result<std::unique_ptr<Service>> ServiceImpl::create(std::shared_ptr<EngineState
   KAKEYA_ASSIGN(const SessionCaches probe, make_caches(*state, resolved.session));
   resolved.session = probe.options;
   for (const std::string& channel : resolved.kv_allowed) {
-    KAKEYA_TRY(check_channel(*state, channel));
     SessionOptions other = resolved.session;
     other.kv = channel;
-    KAKEYA_ASSIGN(const SessionCaches fits, make_caches(*state, other));
-    (void)fits;
+    if (const auto fits = make_caches(*state, other); !fits.ok()) return fits.error();
   }
   return std::unique_ptr<Service>(new ServiceImpl(std::move(state), std::move(resolved)));
 }

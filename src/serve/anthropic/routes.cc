@@ -6,9 +6,9 @@
 
 #include "serve/anthropic/events.h"
 #include "serve/anthropic/request.h"
-#include "serve/drive.h"
 #include "serve/failures.h"
 #include "serve/http/sse.h"
+#include "serve/replies.h"
 
 namespace kakeya::serve::anthropic {
 namespace {
@@ -16,7 +16,6 @@ namespace {
 using http::ApiError;
 using http::Request;
 using http::Response;
-using Replies = std::vector<std::unique_ptr<dialog::Reply>>;
 
 const char* error_type(int status) {
   switch (status) {
@@ -63,19 +62,9 @@ Response stream_events(Context& context, std::shared_ptr<Replies> replies, std::
 }
 
 http::Answer whole_message(Context& context, const Request& request, Replies& replies, Events& events) {
-  std::optional<Error> failed;
-  DriveHooks hooks;
-  hooks.part = [&](std::size_t, const dialog::AnswerPart& part) {
-    events.add(part);
-    if (part.kind == dialog::AnswerPart::Kind::kFailed) failed = part.error;
-    return true;
-  };
-  hooks.gone = request.gone;
-  if (drive(context, replies, hooks) == DriveEnd::kGone) {
-    context.metrics.abandoned();
-    return Response{};
-  }
-  if (failed) return api_error(*failed, context.draining);
+  std::vector<WholeAnswer> unused;
+  const auto add = [&](const dialog::AnswerPart& part) { events.add(part); };
+  if (const auto error = collect(context, request, replies, unused, add)) return *error;
   return json_response(events.message());
 }
 
@@ -85,10 +74,8 @@ http::Answer messages(Context& context, const Request& request) {
   Call& call = std::get<Call>(read);
   if (!context.serves(call.model)) return model_not_found(call.model, context.model_id);
   call.request.client = request.remote;
-  auto reply = context.ask(std::move(call.request));
-  if (!reply.ok()) return api_error(reply.error(), context.draining);
   auto replies = std::make_shared<Replies>();
-  replies->push_back(std::move(reply).value());
+  if (const auto error = ask_all(context, {std::move(call.request)}, 1, *replies)) return *error;
   auto events = std::make_shared<Events>(call.model);
   if (call.stream) return stream_events(context, std::move(replies), std::move(events));
   return whole_message(context, request, *replies, *events);

@@ -8,12 +8,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "serve/drive.h"
 #include "serve/failures.h"
 #include "serve/json.h"
 #include "serve/ollama/catalog.h"
 #include "serve/ollama/lines.h"
 #include "serve/ollama/request.h"
+#include "serve/replies.h"
 
 namespace kakeya::serve::ollama {
 namespace {
@@ -22,8 +22,6 @@ using http::ApiError;
 using http::Request;
 using http::Response;
 constexpr std::size_t kMaxTexts = 2048;  // as OpenAI's embeddings
-
-using Replies = std::vector<std::unique_ptr<dialog::Reply>>;
 
 Response text_error(const ApiError& error) {
   Response response;
@@ -89,19 +87,9 @@ Response stream_lines(Context& context, std::shared_ptr<Replies> replies, std::s
 }
 
 http::Answer whole_answer(Context& context, const Request& request, Replies& replies, Lines& lines) {
-  std::optional<Error> failed;
-  DriveHooks hooks;
-  hooks.part = [&](std::size_t, const dialog::AnswerPart& part) {
-    lines.add(part);
-    if (part.kind == dialog::AnswerPart::Kind::kFailed) failed = part.error;
-    return true;
-  };
-  hooks.gone = request.gone;
-  if (drive(context, replies, hooks) == DriveEnd::kGone) {
-    context.metrics.abandoned();
-    return Response{};
-  }
-  if (failed) return api_error(*failed, context.draining);
+  std::vector<WholeAnswer> unused;
+  const auto add = [&](const dialog::AnswerPart& part) { lines.add(part); };
+  if (const auto error = collect(context, request, replies, unused, add)) return *error;
   return json_response(lines.whole());
 }
 
@@ -117,10 +105,8 @@ http::Answer answer(Context& context, const Request& request, std::variant<Call,
     call.request.input = std::move(ids).value();
   }
   call.request.client = request.remote;
-  auto reply = context.ask(std::move(call.request));
-  if (!reply.ok()) return api_error(reply.error(), context.draining);
   auto replies = std::make_shared<Replies>();
-  replies->push_back(std::move(reply).value());
+  if (const auto error = ask_all(context, {std::move(call.request)}, 1, *replies)) return *error;
   if (call.stream) return stream_lines(context, std::move(replies), std::move(lines));
   return whole_answer(context, request, *replies, *lines);
 }

@@ -6,7 +6,7 @@
 #include "serve/openai/chat_request.h"
 #include "serve/openai/chat_stream.h"
 #include "serve/openai/logprobs.h"
-#include "serve/openai/replies.h"
+#include "serve/replies.h"
 #include "serve/openai/routes.h"
 #include "serve/openai/tools.h"
 #include "serve/openai/usage.h"

@@ -4,9 +4,9 @@
 #include <chrono>
 #include <memory>
 
-#include "serve/drive.h"
 #include "serve/failures.h"
 #include "serve/http/sse.h"
+#include "serve/replies.h"
 #include "serve/responses/events.h"
 
 namespace kakeya::serve::responses {
@@ -15,7 +15,6 @@ namespace {
 using http::ApiError;
 using http::Request;
 using http::Response;
-using Replies = std::vector<std::unique_ptr<dialog::Reply>>;
 
 std::int64_t unix_seconds() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -46,19 +45,9 @@ Response stream_events(Context& context, std::shared_ptr<Replies> replies, std::
 }
 
 http::Answer whole_response(Context& context, const Request& request, Replies& replies, Events& events) {
-  std::optional<Error> failed;
-  DriveHooks hooks;
-  hooks.part = [&](std::size_t, const dialog::AnswerPart& part) {
-    events.add(part);
-    if (part.kind == dialog::AnswerPart::Kind::kFailed) failed = part.error;
-    return true;
-  };
-  hooks.gone = request.gone;
-  if (drive(context, replies, hooks) == DriveEnd::kGone) {
-    context.metrics.abandoned();
-    return Response{};
-  }
-  if (failed) return api_error(*failed, context.draining);
+  std::vector<WholeAnswer> unused;
+  const auto add = [&](const dialog::AnswerPart& part) { events.add(part); };
+  if (const auto error = collect(context, request, replies, unused, add)) return *error;
   return json_response(events.response());
 }
 
@@ -69,10 +58,8 @@ http::Answer create(Context& context, const Request& request) {
   if (!context.serves(call.model)) return model_not_found(call.model, context.model_id);
   auto events = std::make_shared<Events>(call, unix_seconds());
   call.request.client = request.remote;
-  auto reply = context.ask(std::move(call.request));
-  if (!reply.ok()) return api_error(reply.error(), context.draining);
   auto replies = std::make_shared<Replies>();
-  replies->push_back(std::move(reply).value());
+  if (const auto error = ask_all(context, {std::move(call.request)}, 1, *replies)) return *error;
   if (call.stream) return stream_events(context, std::move(replies), std::move(events));
   return whole_response(context, request, *replies, *events);
 }

@@ -1,5 +1,6 @@
-// Asking for several answers at once, and collecting whole ones.
+// Asking for several answers at once, and collecting whole ones. Every family of routes does it here.
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,17 +9,19 @@
 #include "serve/drive.h"
 #include "serve/json.h"
 
-namespace kakeya::serve::openai {
+namespace kakeya::serve {
 
 using Replies = std::vector<std::unique_ptr<dialog::Reply>>;
 
 // Every request `n` times; a seed counts up among the n. On an error nothing is left running.
 std::optional<http::ApiError> ask_all(Context& context, const std::vector<dialog::DialogRequest>& requests,
                                       int n, Replies& replies);
-// Until all are whole. An error when one failed, the server closed or the client left.
+// Until all are whole. An error when one failed, the server closed, the time passed or the client left.
+// `each`, where given, sees every part on its way.
 std::optional<http::ApiError> collect(Context& context, const http::Request& request, Replies& replies,
-                                      std::vector<WholeAnswer>& answers);
+                                      std::vector<WholeAnswer>& answers,
+                                      const std::function<void(const dialog::AnswerPart&)>& each = {});
 // Whose turn it is in the queue: the address, and `user` where clients say it.
 std::string client_of(const http::Request& request, const Json& body);
 
-}  // namespace kakeya::serve::openai
+}  // namespace kakeya::serve

@@ -1,10 +1,10 @@
-#include "serve/openai/replies.h"
+#include "serve/replies.h"
 
 #include <nlohmann/json.hpp>
 
 #include "serve/failures.h"
 
-namespace kakeya::serve::openai {
+namespace kakeya::serve {
 namespace {
 
 constexpr int kClientClosed = 499;  // nginx's number; nobody reads it but the log
@@ -46,11 +46,13 @@ std::optional<http::ApiError> ask_all(Context& context, const std::vector<dialog
 }
 
 std::optional<http::ApiError> collect(Context& context, const http::Request& request, Replies& replies,
-                                      std::vector<WholeAnswer>& answers) {
+                                      std::vector<WholeAnswer>& answers,
+                                      const std::function<void(const dialog::AnswerPart&)>& each) {
   answers.assign(replies.size(), {});
   DriveHooks hooks;
   hooks.part = [&](std::size_t choice, const dialog::AnswerPart& part) {
     add_part(answers[choice], part);
+    if (each) each(part);
     return part.kind != dialog::AnswerPart::Kind::kFailed;
   };
   hooks.gone = request.gone;
@@ -77,4 +79,4 @@ std::string client_of(const http::Request& request, const Json& body) {
   return request.remote + "/" + (user != body.end() && user->is_string() ? user->get<std::string>() : "");
 }
 
-}  // namespace kakeya::serve::openai
+}  // namespace kakeya::serve
