@@ -139,6 +139,23 @@ TEST_F(Served, CutsARequestAtTheTimeLimitAndSendsWhatItHas) {
   EXPECT_EQ(body["choices"][0]["finish_reason"], "length");
 }
 
+TEST_F(Served, TellsEveryFamilyThatTheTimePassedBeforeTheFirstToken) {
+  world_.options.timeout = std::chrono::seconds(1);
+  world_.script.between = milliseconds(1500);
+  world_.script.parts = {finished_part(FinishReason::kCancelled, 9, 0)};
+  start();
+  const std::string messages = R"("messages":[{"role":"user","content":"hi"}])";
+  for (const auto& [path, body] :
+       {std::pair<std::string, std::string>{"/v1/chat/completions", "{" + messages + "}"},
+        {"/v1/messages", R"({"model":"qwen3/tiny:test","max_tokens":9,)" + messages + "}"},
+        {"/v1/responses", R"({"model":"qwen3/tiny:test","input":"hi"})"},
+        {"/api/chat", R"({"model":"qwen3/tiny:test","stream":false,)" + messages + "}"}}) {
+    const std::string response = ask(post(path, body));
+    EXPECT_EQ(status_of(response), 503) << path << ": " << response;
+    EXPECT_THAT(response, HasSubstr("--timeout")) << path;
+  }
+}
+
 TEST_F(Served, TurnsFailuresIntoStatusesBeforeAStreamAndEventsWithinIt) {
   start();
   world_.script.refusal =
