@@ -78,6 +78,8 @@ class TerminalLines final : public LineReader {
     prompt_ = prompt;
     rearm_interrupts();
     el_resize(editor_);
+    // Before the prompt, not after it as el_gets does: what is typed at a prompt is the editor's.
+    el_set(editor_, EL_PREP_TERM, 1);
     int count = 0;
     const char* text = el_gets(editor_, &count);
     if (interrupted()) {

@@ -49,19 +49,6 @@ class Terminal:
     def type(self, text):
         os.write(self.master, text.encode())
 
-    def leave(self, timeout=60):
-        """Types Ctrl-D until the program ends: one that comes before the editor has the terminal is lost there."""
-        end = time.time() + timeout
-        while self.process.poll() is None and time.time() < end:
-            try:
-                self.type("\x04")
-            except OSError:  # it ended just now
-                break
-            for _ in range(20):
-                if self.process.poll() is None:
-                    self._take(0.1)
-        return self.end(1)
-
     def end(self, timeout=60):
         """The exit code, once the program has ended."""
         end = time.time() + timeout

@@ -6,10 +6,10 @@
 #include "serve/openai/chat_request.h"
 #include "serve/openai/chat_stream.h"
 #include "serve/openai/logprobs.h"
-#include "serve/replies.h"
 #include "serve/openai/routes.h"
 #include "serve/openai/tools.h"
 #include "serve/openai/usage.h"
+#include "serve/replies.h"
 
 namespace kakeya::serve::openai {
 namespace {

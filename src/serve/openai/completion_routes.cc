@@ -5,9 +5,9 @@
 #include "serve/openai/chat_stream.h"
 #include "serve/openai/completion_request.h"
 #include "serve/openai/logprobs.h"
-#include "serve/replies.h"
 #include "serve/openai/routes.h"
 #include "serve/openai/usage.h"
+#include "serve/replies.h"
 
 namespace kakeya::serve::openai {
 namespace {
