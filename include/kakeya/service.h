@@ -99,6 +99,7 @@ struct ServiceStats {
   std::array<std::uint64_t, 64> accepted_at{};           // by position in the draft
   std::uint64_t passes = 0;                              // of the target
   std::uint64_t shared_passes = 0;                       // with rows of more than one request
+  std::uint64_t shared_draft_passes = 0;                 // the same of the draft
   double busy_ms = 0;
   std::size_t kv_bytes = 0, draft_kv_bytes = 0;  // held by the slots
   std::size_t kv_tokens = 0;                     // in the slots' caches

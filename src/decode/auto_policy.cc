@@ -28,6 +28,8 @@ constexpr std::size_t kLastHopelessWait = 32;  // requests
 // Tokens between probes: doubled by each that fails, back at the first after one that pays.
 constexpr std::size_t kFirstProbeWait = 16, kLastProbeWait = 1024;
 constexpr std::size_t kProbeWidth = 4;
+// Of a cycle of the probe's width: sequences that expect fewer do not join the others' drafts.
+constexpr double kHopefulTokens = 2;
 // Share of the evidence that a probe which pays leaves: the text has changed.
 constexpr double kKeptAfterProbe = 0.25;
 // One long prompt in so many is shown to a draft that gained nothing lately.
@@ -168,8 +170,52 @@ AutoPolicy::Choice AutoPolicy::decide(const CycleRoom& room) {
   return {1, ModeReason::kNoGain};
 }
 
+bool AutoPolicy::hopeful() const {
+  return !hidden_ && curve_.plain_known() && acceptance_.expected_tokens(kProbeWidth) >= kHopefulTokens;
+}
+
+double AutoPolicy::shared_rate(std::size_t width, const Others& others, std::size_t followers) const {
+  const double tokens = width > 1 ? acceptance_.expected_tokens(width) : 1;
+  const std::size_t more = followers * (width - 1);
+  double ms = curve_.shared_ms(others.rows + more + width);
+  const std::size_t blocks = others.block_rows + (width > 1 ? (followers + 1) * width : 0);
+  if (blocks > 0) ms += curve_.draft_ms(blocks);
+  if (width > 1) ms += curve_.observe_ms(static_cast<std::size_t>(std::lround(tokens)));
+  return (others.tokens + static_cast<double>(followers) * (tokens - 1) + tokens) / ms;
+}
+
+std::size_t AutoPolicy::best_shared(std::size_t top, double threshold, const Others& others,
+                                    std::size_t followers) const {
+  std::size_t best = 1;
+  double best_rate = threshold * shared_rate(1, others, 0);
+  for (const std::size_t width : widths_) {
+    if (width > top || others.rows + followers * width + width > kPrefillRows) break;
+    const double rate = shared_rate(width, others, followers);
+    if (rate <= best_rate) continue;
+    best_rate = rate;
+    best = width;
+  }
+  return best;
+}
+
+// The width that makes all sequences of the pass fastest together: a row that is cheap for one is dear when
+// the others fill the pass already. A draft pass may pay for many where it does not for the first.
+AutoPolicy::Choice AutoPolicy::decide_shared(const CycleRoom& room) const {
+  if (hidden_) return {1, ModeReason::kHistory};
+  if (!curve_.plain_known()) return {1, ModeReason::kMeasure};
+  const std::size_t top = std::min(room.rows, room.tokens);
+  if (top < 2) return {1, ModeReason::kEnd};
+  std::size_t best = best_shared(top, width_ > 1 ? kStayThreshold : kStartThreshold, room.others, 0);
+  if (best == 1 && room.others.hopeful > 0 && hopeful()) {
+    best = best_shared(top, kStartThreshold, room.others, room.others.hopeful);
+  }
+  if (best == 1) return {1, ModeReason::kNoGain};
+  return {best, width_ > 1 ? ModeReason::kWidth : ModeReason::kGain};
+}
+
 std::size_t AutoPolicy::choose(const CycleRoom& room) {
-  const Choice choice = decide(room);
+  if (room.others.rows > 0) probing_ = false;
+  const Choice choice = room.others.rows > 0 ? decide_shared(room) : decide(room);
   if (choice.width != width_) {
     report_.changes.push_back({cycle_, token_, static_cast<std::uint32_t>(width_),
                                static_cast<std::uint32_t>(choice.width), choice.reason});
@@ -208,7 +254,10 @@ void AutoPolicy::record(const CycleCost& cost) {
   if (cost.rows > 1) last_draft_token_ = token_;
 }
 
+// Nothing is charged: what one sequence loses in a shared pass cannot be told.
 void AutoPolicy::record_shared(const CycleCost& cost) {
+  if (cost.pass_rows > 1) curve_.add_shared(cost.pass_rows, cost.target_ms);
+  if (cost.block_rows > 1) curve_.add_draft(cost.block_rows, cost.draft_ms);
   ++(cost.rows == 1 ? report_.plain_cycles : report_.speculative_cycles);
   if (cost.proposed > 0) acceptance_.record(cost.proposed, cost.accepted);
 }

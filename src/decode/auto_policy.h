@@ -33,6 +33,7 @@ class AutoPolicy final : public WidthPolicy {
   std::size_t choose(const CycleRoom& room) override;
   bool affords(std::size_t rows) override;
   void observed(std::size_t rows, double ms) override;
+  bool hopeful() const override;
   void record(const CycleCost& cost) override;
   // The request is over: leaves what was learned.
   void finish();
@@ -44,6 +45,12 @@ class AutoPolicy final : public WidthPolicy {
     ModeReason reason = ModeReason::kNoGain;
   };
   Choice decide(const CycleRoom& room);
+  Choice decide_shared(const CycleRoom& room) const;
+  // Tokens per ms of all sequences in a shared cycle when this one and `followers` others, who would have
+  // decoded plainly, take `width` rows each.
+  double shared_rate(std::size_t width, const Others& others, std::size_t followers) const;
+  std::size_t best_shared(std::size_t top, double threshold, const Others& others,
+                          std::size_t followers) const;
   // The best width up to `top` that pays, by expected tokens per ms, within `room_ms` of possible loss (1 =
   // none). `threshold`: how much faster than plain decoding it must be.
   std::size_t best_width(std::size_t top, double threshold, double room_ms, std::size_t unobserved) const;
@@ -55,7 +62,7 @@ class AutoPolicy final : public WidthPolicy {
   void hope_again();
   bool refresh_due(const CycleRoom& room) const;
   void record_speculative(const CycleCost& cost);
-  void record_shared(const CycleCost& cost);  // what it accepted, not what it cost
+  void record_shared(const CycleCost& cost);
 
   PolicyMemory& memory_;
   CostCurve curve_;

@@ -243,7 +243,7 @@ TEST(AutoPolicy, NeedsNoDraftForTheLastToken) {
   PolicyMemory memory;
   AutoPolicy policy(memory, 16, 2);
   policy.begin({10, 100, 0});
-  EXPECT_EQ(policy.choose({16, 1, 10, 10}), 1u);
+  EXPECT_EQ(policy.choose({16, 1, 10, 10, {}}), 1u);
 }
 
 TEST(AutoPolicy, HidesLongPromptsFromADraftThatGainedNothing) {
@@ -260,6 +260,47 @@ TEST(AutoPolicy, HidesLongPromptsFromADraftThatGainedNothing) {
     EXPECT_TRUE(policy.wants_draft(200)) << "rows of a short prompt can wait";
   }
   EXPECT_EQ(shown, 2) << "one in four is a new chance";
+}
+
+TEST(AutoPolicy, RequestsThatSharePassesDraftWhereItMakesAllOfThemFaster) {
+  // With 16 the first to draft would lose: it pays off only because the others join.
+  for (const auto& [count, loss] : {std::pair{2u, -0.3}, {8u, -0.2}, {16u, -0.1}}) {
+    PolicyMemory memory;
+    Request request;
+    request.tokens = 200;
+    request.chance = always;
+    simulate(memory, Machine(), request);  // somebody was alone before
+    EXPECT_LE(test::simulate_shared(memory, Machine(), request, count).loss(), loss) << count << " requests";
+  }
+}
+
+TEST(AutoPolicy, RequestsThatSharePassesLoseLittleToDraftsThatFail) {
+  for (const std::size_t count : {2u, 8u, 32u}) {
+    PolicyMemory memory;
+    Request request;
+    request.tokens = 200;
+    request.chance = never;
+    simulate(memory, Machine(), request);
+    for (int again = 0; again < 3; ++again) {
+      EXPECT_LE(test::simulate_shared(memory, Machine(), request, count).loss(), kPromise)
+          << count << " requests, time " << again;
+    }
+  }
+}
+
+// A pass that is full of rows: each further row takes as long as the others, and a draft on top.
+TEST(AutoPolicy, RequestsThatFillThePassesDecodePlainly) {
+  PolicyMemory memory;
+  Request request;
+  request.tokens = 200;
+  request.chance = [](std::size_t) { return 0.6; };
+  Machine machine;
+  simulate(memory, machine, request);
+  machine.row_growth = 0.25 / static_cast<double>(request.prompt);
+  test::simulate_shared(memory, machine, request, 16);
+  const auto out = test::simulate_shared(memory, machine, request, 16);
+  EXPECT_LE(out.loss(), kPromise);
+  EXPECT_LE(out.drafts, 16u);
 }
 
 }  // namespace

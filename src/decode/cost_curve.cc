@@ -28,6 +28,15 @@ constexpr const Unmeasured& unmeasured(bool sure) { return sure ? kBound : kGues
 // Rows that share a point of the observe table: few exact points, then powers of two.
 std::size_t observe_point(std::size_t rows) { return rows <= 4 ? rows : std::bit_ceil(rows); }
 
+// Of passes of target and draft: rows of one block are told apart, sums of several by their sixteenth.
+constexpr std::size_t kExactRows = 32, kRowStep = 16;
+std::size_t pass_point(std::size_t rows) {
+  return rows <= kExactRows ? rows : (rows + kRowStep - 1) / kRowStep * kRowStep;
+}
+double scaled(double ms, std::size_t rows, std::size_t point) {
+  return ms * static_cast<double>(point) / static_cast<double>(rows);
+}
+
 }  // namespace
 
 void TimeWindow::add(double ms, std::uint64_t stamp) {
@@ -98,7 +107,7 @@ double CostCurve::believed(const TimeTable& table, std::size_t work, double ms, 
 }
 
 void CostCurve::drop_unconfirmed() {
-  for (TimeTable* table : {&target_, &draft_, &observe_}) table->drop_unconfirmed();
+  for (TimeTable* table : {&target_, &draft_, &observe_, &shared_}) table->drop_unconfirmed();
   pool_plain();
 }
 
@@ -110,7 +119,7 @@ void CostCurve::add_plain(double ms) {
   refreshing_ = false;
   if (before_ms_ > 0) {
     const double factor = std::clamp(plain_ms_ / before_ms_, 1 / kMaxRescale, kMaxRescale);
-    for (TimeTable* table : {&target_, &draft_, &observe_}) table->scale_older(refreshed_, factor);
+    for (TimeTable* table : {&target_, &draft_, &observe_, &shared_}) table->scale_older(refreshed_, factor);
   }
   refreshed_ = stamp_;
 }
@@ -126,15 +135,20 @@ bool CostCurve::confirmed(std::size_t width) const {
 }
 
 void CostCurve::add_draft(std::size_t block, double ms) {
-  const double bound = plain_known() ? draft_ms(block, true) : 0;
-  draft_.add(block, believed(draft_, block, ms, bound), ++stamp_);
+  const std::size_t point = pass_point(block);
+  const double bound = plain_known() ? draft_ms(point, true) : 0;
+  draft_.add(point, believed(draft_, point, scaled(ms, block, point), bound), ++stamp_);
+}
+
+void CostCurve::add_shared(std::size_t rows, double ms) {
+  const std::size_t point = pass_point(rows);
+  shared_.add(point, scaled(ms, rows, point), ++stamp_);
 }
 
 void CostCurve::add_observe(std::size_t rows, double ms) {
   const std::size_t point = observe_point(rows);
-  const double scaled = ms * static_cast<double>(point) / static_cast<double>(rows);
   const double bound = plain_known() ? observe_ms(point, true) : 0;
-  observe_.add(point, believed(observe_, point, scaled, bound), ++stamp_);
+  observe_.add(point, believed(observe_, point, scaled(ms, rows, point), bound), ++stamp_);
 }
 
 // A plain step never takes longer than a newer pass of several rows: without this a plain step measured in a
@@ -144,6 +158,12 @@ void CostCurve::pool_plain() { pooled_plain_ms_ = target_.fastest_since(plain_.s
 double CostCurve::target_ms(std::size_t rows, bool sure) const {
   const double plain = plain_ms();
   return rows < 2 ? plain : target_.at(rows, unmeasured(sure).per_row * plain, {1, plain});
+}
+
+double CostCurve::shared_ms(std::size_t rows) const {
+  const double plain = plain_ms();
+  if (shared_.empty() || rows < 2) return target_ms(rows);
+  return shared_.at(rows, unmeasured(false).per_row * plain, {1, plain});
 }
 
 double CostCurve::draft_ms(std::size_t block, bool sure) const {

@@ -58,6 +58,7 @@ class CostCurve {
   void add_target(std::size_t rows, double ms);  // rows 1: a plain step
   void add_draft(std::size_t block, double ms);
   void add_observe(std::size_t rows, double ms);
+  void add_shared(std::size_t rows, double ms);  // a pass over rows of several sequences
 
   // From here on plain steps are measured anew: at the start of a request, and when the context has grown.
   // Until enough of them are in, the old time counts. Then points that were not measured since the last
@@ -76,6 +77,7 @@ class CostCurve {
   double target_ms(std::size_t rows, bool sure = false) const;
   double draft_ms(std::size_t block, bool sure = false) const;
   double observe_ms(std::size_t rows, bool sure = false) const;
+  double shared_ms(std::size_t rows) const;  // as target_ms, of several sequences
   // Whether a cycle of that width was measured more than once.
   bool confirmed(std::size_t width) const;
 
@@ -86,10 +88,10 @@ class CostCurve {
   double believed(const TimeTable& table, std::size_t work, double ms, double bound_ms) const;
 
   TimeWindow plain_;
-  TimeTable target_, draft_, observe_;  // target_: two rows and more
-  double plain_ms_ = 0;                 // 0 = never measured
-  double pooled_plain_ms_ = 0;          // plain_ms_, or a newer and faster pass of several rows
-  double before_ms_ = 0;                // plain_ms_ when the refresh began
+  TimeTable target_, draft_, observe_, shared_;  // target_, shared_: two rows and more
+  double plain_ms_ = 0;                          // 0 = never measured
+  double pooled_plain_ms_ = 0;                   // plain_ms_, or a newer and faster pass of several rows
+  double before_ms_ = 0;                         // plain_ms_ when the refresh began
   bool refreshing_ = true;
   std::uint64_t stamp_ = 0, refreshed_ = 0;
 };

@@ -7,6 +7,17 @@
 
 namespace kakeya::decode {
 
+class DFlashDrafter;
+
+// One drafter's work in passes that several share: what it is to observe, then what to propose.
+struct DraftJob {
+  DFlashDrafter* drafter = nullptr;
+  std::span<const Token> tokens;
+  Rows<const float> taps;
+  ProposeRequest request;  // block 0: nothing
+  Proposal proposal;       // out
+};
+
 class DFlashDrafter final : public Drafter {
  public:
   // All outlive the drafter. kv has the draft's shape and room for a block beyond the sequence.
@@ -21,12 +32,20 @@ class DFlashDrafter final : public Drafter {
   Status observe(std::span<const Token> tokens, Rows<const float> taps) override;
   Result<Proposal> propose(const ProposeRequest& request) override;
   const DraftStats& stats() const override { return stats_; }
+
+  // observe() and propose() of several drafters of one draft, scratch and pool, in one pass each: the rows
+  // and tokens are those that each gets alone. Limits as of model::DFlashDraft. After an error nothing has
+  // changed.
+  static Status observe_together(std::span<DraftJob> jobs);
+  static Status propose_together(std::span<DraftJob> jobs);
   // Logits and probabilities held beside the draft's scratch.
   std::size_t buffer_bytes() const {
     return (result_.logits_data.capacity() + q_.capacity()) * sizeof(float);
   }
 
  private:
+  Proposal take(const ProposeRequest& request);  // tokens out of result_
+
   const model::DFlashDraft& draft_;
   kv::Cache& kv_;
   model::Scratch& scratch_;

@@ -16,18 +16,42 @@ struct PromptCost {
   std::size_t kept = 0;  // tokens before these, in the cache already
 };
 
+// What other sequences put into a shared cycle. No rows: it is one sequence's own.
+struct Others {
+  std::size_t rows = 0;        // of the target's pass, those of prompts left out
+  double tokens = 0;           // that they expect of it
+  std::size_t block_rows = 0;  // of the draft's pass
+  std::size_t hopeful = 0;     // sequences that decode plainly but would draft if it paid
+
+  void add(const Others& more) {
+    rows += more.rows;
+    tokens += more.tokens;
+    block_rows += more.block_rows;
+    hopeful += more.hopeful;
+  }
+  void remove(const Others& less) {
+    rows -= less.rows;
+    tokens -= less.tokens;
+    block_rows -= less.block_rows;
+    hopeful -= less.hopeful;
+  }
+};
+
 struct CycleRoom {
   std::size_t rows = 1;        // that can be verified at most
   std::size_t tokens = 1;      // still wanted
   std::size_t unobserved = 0;  // rows that a draft would need to observe first
   std::size_t context = 0;     // tokens in the cache
+  Others others;
 };
 
 struct CycleCost {
   std::size_t rows = 1;  // verified, anchor included; 1 = a plain step
   std::size_t proposed = 0, accepted = 0, emitted = 0;
   double draft_ms = 0, target_ms = 0;
-  bool shared = false;  // the pass had rows of other sequences too: its time says nothing of this one's width
+  // The pass had rows of other sequences too, so its time says nothing of this one's width.
+  bool shared = false;
+  std::size_t pass_rows = 0, block_rows = 0;  // of all sequences; 0: not known or mixed with prompts
 };
 
 class WidthPolicy {
@@ -43,6 +67,8 @@ class WidthPolicy {
   // the request is decoded plainly.
   virtual bool affords(std::size_t rows) = 0;
   virtual void observed(std::size_t rows, double ms) = 0;
+  // Whether drafts are expected to stand, whatever they cost.
+  virtual bool hopeful() const = 0;
   virtual void record(const CycleCost& cost) = 0;
 };
 

@@ -37,6 +37,7 @@ class WhimsicalPolicy final : public WidthPolicy {
     width_ = plain ? 1 : std::uniform_int_distribution<std::size_t>(2, room.rows)(random_);
     return width_;
   }
+  bool hopeful() const override { return false; }
   bool affords(std::size_t) override { return true; }
   void observed(std::size_t rows, double) override {
     EXPECT_LE(rows, unobserved_);
@@ -173,6 +174,7 @@ class PlacedPolicy final : public WidthPolicy {
   bool wants_draft(std::size_t) override { return true; }
   void begin(const PromptCost&) override {}
   std::size_t choose(const CycleRoom& room) override { return room.context % every_ < 2 ? 2 : 1; }
+  bool hopeful() const override { return false; }
   bool affords(std::size_t) override { return true; }
   void observed(std::size_t, double) override {}
   void record(const CycleCost&) override {}

@@ -2,6 +2,7 @@
 // simulation adds up; nothing waits. Included by *_test.cc only.
 #pragma once
 #include <functional>
+#include <memory>
 #include <random>
 
 #include "decode/auto_policy.h"
@@ -78,7 +79,7 @@ inline Outcome simulate(PolicyMemory& memory, const Machine& machine, const Requ
   for (std::size_t emitted = 1; emitted < request.tokens;) {
     const std::size_t context = request.prompt + emitted;
     const std::size_t width =
-        policy.choose({drafting ? request.block : 1, request.tokens - emitted, unobserved, context});
+        policy.choose({drafting ? request.block : 1, request.tokens - emitted, unobserved, context, {}});
     CycleCost cost;
     cost.rows = width;
     cost.proposed = width - 1;
@@ -104,6 +105,76 @@ inline Outcome simulate(PolicyMemory& memory, const Machine& machine, const Requ
   }
   policy.finish();
   out.report = policy.report();
+  return out;
+}
+
+// `count` requests that run at the same time on passes that they share.
+struct SharedOutcome {
+  double total_ms = 0, plain_ms = 0;  // of the same requests without drafts
+  std::size_t drafts = 0;
+  double loss() const { return total_ms / plain_ms - 1; }
+};
+
+inline SharedOutcome simulate_shared(PolicyMemory& memory, const Machine& machine, const Request& request,
+                                     std::size_t count) {
+  struct Runner {
+    std::unique_ptr<AutoPolicy> policy;
+    std::size_t emitted = 1, steps = 1, width = 1;
+    Others usual() const {
+      return {width, static_cast<double>(emitted) / static_cast<double>(steps), width > 1 ? width : 0,
+              width == 1 && policy->hopeful() ? 1u : 0u};
+    }
+  };
+  std::vector<Runner> runners(count);
+  Others all;
+  for (Runner& runner : runners) {
+    runner.policy = std::make_unique<AutoPolicy>(memory, request.block, request.tokens);
+    runner.policy->begin({request.prompt, machine.prompt_row * static_cast<double>(request.prompt), 0});
+    all.add(runner.usual());
+  }
+  std::mt19937 random(request.seed);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  SharedOutcome out;
+  const double plain = machine.target_ms(count, request.prompt);
+  out.plain_ms = plain * static_cast<double>(request.tokens - 1);
+  for (bool busy = true; busy;) {
+    busy = false;
+    std::size_t rows = 0, blocks = 0;
+    for (Runner& runner : runners) {
+      if (runner.emitted >= request.tokens) continue;
+      all.remove(runner.usual());
+      CycleRoom room{request.block, request.tokens - runner.emitted, 1, request.prompt, all};
+      if (all.rows == 0) room.others = {1, 1, 0, 0};  // the end of the last one is not what is asked about
+      runner.width = runner.policy->choose(room);
+      all.add(runner.usual());
+      rows += runner.width;
+      if (runner.width > 1) blocks += runner.width;
+    }
+    const double draft = blocks > 0 ? machine.draft_ms(blocks) + machine.observe_ms(blocks) : 0;
+    const double pass = rows > 0 ? machine.target_ms(rows, request.prompt) : 0;
+    out.total_ms += draft + pass;
+    for (Runner& runner : runners) {
+      if (runner.emitted >= request.tokens) continue;
+      busy = true;
+      CycleCost cost;
+      cost.rows = runner.width;
+      cost.proposed = runner.width - 1;
+      while (cost.accepted < cost.proposed && uniform(random) < request.chance(0)) ++cost.accepted;
+      cost.emitted = std::min(cost.accepted + 1, request.tokens - runner.emitted);
+      cost.draft_ms = draft;
+      cost.target_ms = pass;
+      cost.shared = true;
+      cost.pass_rows = rows;
+      cost.block_rows = runner.width > 1 ? blocks : 0;
+      out.drafts += cost.proposed > 0 ? 1 : 0;
+      all.remove(runner.usual());
+      runner.emitted += cost.emitted;
+      ++runner.steps;
+      runner.policy->record(cost);
+      if (runner.emitted < request.tokens) all.add(runner.usual());
+    }
+  }
+  for (Runner& runner : runners) runner.policy->finish();
   return out;
 }
 

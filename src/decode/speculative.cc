@@ -47,11 +47,6 @@ void SpeculativeDecoder::begin(std::span<const Token> prompt, std::size_t kept) 
   prompt_cost_.kept = kept;
 }
 
-std::size_t SpeculativeDecoder::rows_due() const {
-  if (in_prompt()) return prompt_.size();
-  return drafter_ == nullptr ? 1 : plan_.block.width;
-}
-
 Result<Feed> SpeculativeDecoder::prepare(std::size_t prompt_rows) {
   Feed feed;
   if (drafter_ != nullptr) feed.taps = drafter_->tap_layers();
@@ -61,16 +56,8 @@ Result<Feed> SpeculativeDecoder::prepare(std::size_t prompt_rows) {
     if (piece_ == prompt_.size()) feed.rows = model::LogitRows::kLast;
     return feed;
   }
-  KAKEYA_CHECK(!emitted_.empty() && !finished_);
-  const BlockPlan block = next_block();
-  KAKEYA_TRY(plan_.policy != nullptr && block.width < 2 ? put_aside() : settle());
-  block_.assign(1, emitted_.back());
-  propose_ms_ = 0;
-  drawn_from_ = {};
-  if (block.width >= 2) {
-    const StopWatch watch(plan_.clock, propose_ms_);
-    KAKEYA_ASSIGN(drawn_from_, propose(block));
-  }
+  if (!planned_) KAKEYA_TRY(plan());
+  KAKEYA_TRY(draft_alone());
   feed.tokens = block_;
   feed.rows = model::LogitRows::kAll;
   if (drafter_ == nullptr) feed.taps = {};  // put_aside may have given it up
@@ -149,73 +136,6 @@ void SpeculativeDecoder::emit() {
   }
 }
 
-Status SpeculativeDecoder::observe(std::span<const Token> tokens, Rows<const float> taps) {
-  double ms = 0;
-  {
-    const StopWatch watch(plan_.clock, ms);
-    KAKEYA_TRY(drafter_->observe(tokens, taps));
-  }
-  draft_ms_ += ms;
-  if (plan_.policy != nullptr) plan_.policy->observed(tokens.size(), ms);
-  return {};
-}
-
-Status SpeculativeDecoder::put_aside() {
-  const bool full = target_.aside_tokens().size() + unsettled_.size() > kPrefillRows;
-  if (drafter_ != nullptr && full) {
-    if (!plan_.policy->affords(target_.aside_tokens().size())) {
-      drafter_ = nullptr;
-    } else {
-      KAKEYA_TRY(observe(target_.aside_tokens(), target_.aside_taps()));
-    }
-    target_.drop_aside();
-  }
-  if (drafter_ != nullptr) target_.put_aside(unsettled_);
-  unsettled_.clear();
-  return {};
-}
-
-Status SpeculativeDecoder::settle() {
-  if (drafter_ != nullptr && !target_.aside_tokens().empty()) {
-    KAKEYA_TRY(put_aside());
-    if (drafter_ != nullptr) KAKEYA_TRY(observe(target_.aside_tokens(), target_.aside_taps()));
-    target_.drop_aside();
-  } else if (drafter_ != nullptr && !unsettled_.empty()) {
-    KAKEYA_TRY(observe(unsettled_, target_.taps().sub(0, unsettled_.size())));
-  }
-  unsettled_.clear();
-  return {};
-}
-
-BlockPlan SpeculativeDecoder::next_block() {
-  BlockPlan next;
-  next.block = std::min(plan_.block.block, target_.room());
-  next.width = std::min(plan_.block.width, next.block);
-  if (drafter_ == nullptr) next = {};
-  if (plan_.policy != nullptr) {
-    CycleRoom room;
-    room.rows = next.width;
-    room.tokens = plan_.max_tokens - emitted_total_;
-    room.unobserved = target_.aside_tokens().size() + unsettled_.size();
-    room.context = target_.length();
-    next.block = next.width = plan_.policy->choose(room);
-  }
-  KAKEYA_CHECK(next.width >= 1 && next.width <= std::max<std::size_t>(1, target_.room()));
-  return next.width < 2 ? BlockPlan() : next;
-}
-
-Result<Rows<const float>> SpeculativeDecoder::propose(const BlockPlan& block) {
-  ProposeRequest request;
-  request.anchor = block_.front();
-  request.block = block.block;
-  request.wanted = block.width - 1;
-  const bool drawn = plan_.rule == AcceptRule::kRejection && plan_.sampling.temperature > 0;
-  request.draw = drawn ? &plan_.sampling : nullptr;
-  KAKEYA_ASSIGN(const Proposal proposal, drafter_->propose(request));
-  block_.insert(block_.end(), proposal.tokens.begin(), proposal.tokens.end());
-  return proposal.q;
-}
-
 Verdict SpeculativeDecoder::judge(Rows<const float> q, std::size_t position) {
   VerifyInput input;
   input.logits = target_.logits();
@@ -228,7 +148,7 @@ Verdict SpeculativeDecoder::judge(Rows<const float> q, std::size_t position) {
 }
 
 void SpeculativeDecoder::record(const Verdict& verdict, const PassTime& time) {
-  draft_ms_ += propose_ms_;
+  draft_ms_ += draft_time_.ms;
   verify_ms_ += time.ms;
   const std::size_t proposed = block_.size() - 1;
   if (drafter_ != nullptr || plan_.policy != nullptr) {
@@ -241,9 +161,11 @@ void SpeculativeDecoder::record(const Verdict& verdict, const PassTime& time) {
   cost.proposed = proposed;
   cost.accepted = verdict.accepted;
   cost.emitted = emitted_.size();
-  cost.draft_ms = propose_ms_;
+  cost.draft_ms = draft_time_.ms;
   cost.target_ms = time.ms;
-  cost.shared = time.shared;
+  cost.shared = time.shared || draft_time_.block_rows > 0;
+  cost.pass_rows = time.rows;
+  cost.block_rows = draft_time_.block_rows;
   plan_.policy->record(cost);
 }
 
@@ -258,6 +180,8 @@ void SpeculativeDecoder::note_logprobs() {
 Status SpeculativeDecoder::absorb_cycle(const PassTime& time) {
   const std::size_t before = target_.length() - block_.size();
   const Verdict verdict = judge(drawn_from_, before + 1);
+  ++steps_;
+  planned_ = false;
   emitted_.assign(block_.begin() + 1, block_.begin() + 1 + static_cast<std::ptrdiff_t>(verdict.accepted));
   emitted_.push_back(verdict.next);
   emit();

@@ -58,6 +58,18 @@ struct Feed {
 struct PassTime {
   double ms = 0;
   bool shared = false;
+  std::size_t rows = 0;  // of a shared pass, all of them; 0 when prompts were among them
+};
+
+// The draft's part of a cycle: rows that it is to observe first, and what it is to propose then.
+struct DraftPart {
+  std::span<const Token> tokens;
+  Rows<const float> taps;  // [tokens, taps * hidden]
+  ProposeRequest request;  // block 0: nothing to propose
+};
+struct DraftTime {
+  double ms = 0;
+  std::size_t block_rows = 0;  // of a pass over blocks of several sequences; 0: this one's own
 };
 
 class SpeculativeDecoder {
@@ -77,10 +89,19 @@ class SpeculativeDecoder {
   // the prompt are in the target's cache, and in the drafter's when there is one. `prompt` outlives the
   // prompt's passes.
   void begin(std::span<const Token> prompt, std::size_t kept);
-  // The draft's own work, and what to feed: at most `prompt_rows` tokens of a prompt, or a cycle.
+  // What to feed: at most `prompt_rows` tokens of a prompt, or a cycle, for which the draft works first.
   Result<Feed> prepare(std::size_t prompt_rows = kPrefillRows);
-  // Rows that prepare() would ask for at most; of a prompt, all that is left.
+  // Rows that a cycle needs at least; of a prompt, all that is left.
   std::size_t rows_due() const;
+  // The draft's work left to the caller in the same way, not in a prompt: plan() chooses the cycle, of at
+  // most `max_rows` >= rows_due() rows. What is then left of part() may be done for several sequences at
+  // once and handed in by observed() and drafted(); prepare() does the rest.
+  Status plan(const Others& others = {}, std::size_t max_rows = kMaxBlock);
+  const DraftPart& part() const { return part_; }
+  void observed(double ms);
+  void drafted(const Proposal& proposal, const DraftTime& time);
+  // What the next cycle is, or is likely to be by those before it.
+  Others usual() const;
   // The new tokens; none while the prompt is not done.
   Result<std::span<const Token>> absorb(const PassTime& time);
   bool in_prompt() const { return !prompt_.empty(); }
@@ -105,9 +126,11 @@ class SpeculativeDecoder {
   void first_token();
   Status absorb_cycle(const PassTime& time);
   // Block and width of the next cycle, {1, 1} for a plain step.
-  BlockPlan next_block();
-  // Appends drafts to block_ and returns what they were drawn from.
-  Result<Rows<const float>> propose(const BlockPlan& block);
+  BlockPlan next_block(const Others& others, std::size_t max_rows);
+  // Fills `part` with the rows that wait to be observed, all of them.
+  Status wait_for_observing(DraftPart& part);
+  void forget_waiting();
+  Status draft_alone();  // what is left of part_
   Verdict judge(Rows<const float> q, std::size_t position);
   // Leaves the unsettled rows for later, or observes what waits when there is no room for them.
   Status put_aside();
@@ -130,12 +153,15 @@ class SpeculativeDecoder {
   std::vector<float> scratch_;
   std::vector<Cycle> cycles_;
   std::vector<TokenLogprob> logprobs_;
+  // Of the cycle at hand.
+  DraftPart part_;
+  DraftTime draft_time_;
+  bool planned_ = false;
   std::size_t accepted_ = 0;
-  std::size_t emitted_total_ = 0;
+  std::size_t emitted_total_ = 0, steps_ = 0;
   std::uint64_t prompt_forwards_ = 0;
   std::optional<FinishReason> finished_;
   double draft_ms_ = 0, verify_ms_ = 0;
-  double propose_ms_ = 0;  // of this cycle
 };
 
 }  // namespace kakeya::decode

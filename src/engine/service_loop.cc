@@ -1,4 +1,4 @@
-// Choosing slots and sharing passes.
+// Choosing slots and running passes.
 #include "engine/service_loop.h"
 
 #include <algorithm>
@@ -9,8 +9,6 @@
 namespace kakeya::engine {
 namespace {
 
-// Rows of a prompt in a pass that others decode in: about what keeps their next token from waiting long.
-constexpr std::size_t kSharedPromptRows = 64;
 // Shorter agreements are not worth a copy, shorter remainders not worth keeping.
 constexpr std::size_t kWorthTokens = 32;
 
@@ -144,43 +142,6 @@ void ServiceLoop::end_cancelled(bool all) {
   }
 }
 
-void ServiceLoop::add(Slot& slot, std::size_t prompt_rows, std::vector<Entry>& entries) {
-  const bool prompt = slot.decoder().in_prompt();
-  const auto feed = slot.decoder().prepare(prompt_rows);
-  if (!feed.ok()) {
-    fail(slot, feed.error());
-    return;
-  }
-  entries.push_back({&slot, slot.target().stage(feed->tokens, feed->rows, feed->taps), prompt});
-}
-
-// Decoding rows first, as many requests as fit, in turns; prompts share what is left, the oldest first.
-void ServiceLoop::gather(std::vector<Entry>& entries) {
-  const std::size_t limit = model::kMaxChunkRows;
-  std::size_t rows = 0;
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    Slot& slot = *slots_[(turn_ + i) % slots_.size()];
-    if (!slot.busy() || slot.decoder().in_prompt()) continue;
-    const std::size_t due = slot.decoder().rows_due();
-    if (rows > 0 && (rows + due > limit || entries.size() == model::kMaxSequences)) continue;
-    add(slot, 0, entries);
-    if (!entries.empty() && entries.back().slot == &slot) rows += entries.back().request.tokens.size();
-  }
-  turn_ = (turn_ + 1) % slots_.size();
-  std::vector<Slot*> prompts;
-  for (const auto& slot : slots_) {
-    if (slot->busy() && slot->decoder().in_prompt()) prompts.push_back(slot.get());
-  }
-  std::ranges::sort(prompts, {}, &Slot::last_used);
-  std::size_t room = std::min(limit - std::min(rows, limit), rows > 0 ? kSharedPromptRows : limit);
-  for (Slot* slot : prompts) {
-    if (room == 0 || entries.size() == model::kMaxSequences) break;
-    add(*slot, room, entries);
-    if (!entries.empty() && entries.back().slot == slot)
-      room -= std::min(room, entries.back().request.tokens.size());
-  }
-}
-
 void ServiceLoop::absorb(Entry& entry, const decode::PassTime& time) {
   Slot& slot = *entry.slot;
   const std::size_t cycles = slot.decoder().cycles().size();
@@ -207,7 +168,7 @@ void ServiceLoop::absorb(Entry& entry, const decode::PassTime& time) {
 // After a shared pass that failed: each on its own, so that only the one to blame ends.
 void ServiceLoop::run_alone(std::vector<Entry>& entries) {
   for (Entry& entry : entries) {
-    decode::PassTime time{0, true};
+    decode::PassTime time{0, true, 0};
     const double start = decode::steady_clock_ms();
     const Status passed = state_.target->forward(state_.compute, entry.request, *scratch_.target,
                                                  entry.slot->target().result());
@@ -230,10 +191,12 @@ void ServiceLoop::step() {
   std::vector<model::ForwardRequest> requests;
   std::vector<model::ForwardResult*> results;
   std::size_t rows = 0;
+  bool prompts = false;
   for (Entry& entry : entries) {
     requests.push_back(entry.request);
     results.push_back(&entry.slot->target().result());
     rows += entry.request.tokens.size();
+    prompts = prompts || entry.prompt;
   }
   const double pass_start = decode::steady_clock_ms();
   const Status passed = state_.target->forward(state_.compute, requests, *scratch_.target, results);
@@ -247,7 +210,7 @@ void ServiceLoop::step() {
     fail(*entries.front().slot, passed.error());
   } else {
     for (Entry& entry : entries) {
-      decode::PassTime time{ms, shared};
+      decode::PassTime time{ms, shared, prompts ? 0 : rows};
       // A prompt pays for its rows; a cycle lasts as long as its pass.
       if (entry.prompt)
         time.ms *= static_cast<double>(entry.request.tokens.size()) / static_cast<double>(rows);

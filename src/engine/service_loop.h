@@ -47,6 +47,8 @@ class ServiceLoop {
   void put_away(const Slot& slot);
   void gather(std::vector<Entry>& entries);
   void add(Slot& slot, std::size_t prompt_rows, std::vector<Entry>& entries);
+  // Slots that decode in the next pass, their cycles planned and, where they share that, drafted.
+  std::vector<Slot*> plan_cycles();
   void run_alone(std::vector<Entry>& entries);
   void absorb(Entry& entry, const decode::PassTime& time);
   void finish(Slot& slot, std::optional<FinishReason> cut);

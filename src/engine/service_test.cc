@@ -143,7 +143,10 @@ TEST(Service, RequestsThatShareThePassesAnswerAsAlone) {
     const ServiceStats stats = service->stats();
     EXPECT_EQ(stats.finished, 10u);
     EXPECT_GT(stats.shared_passes, 0u);
-    if (speculation == Speculation::kFixed) EXPECT_GT(stats.accepted, 0u);
+    if (speculation == Speculation::kFixed) {
+      EXPECT_GT(stats.accepted, 0u);
+      EXPECT_GT(stats.shared_draft_passes, 0u);
+    }
   }
 }
 
@@ -203,8 +206,9 @@ TEST(Service, PrefixesOutliveTheirSlots) {
       const Outcome got = ask(*service, requests[i]);
       ASSERT_FALSE(got.error);
       EXPECT_EQ(got.ids, own[i].ids);
-      if (round > 0)
+      if (round > 0) {
         EXPECT_EQ(got.cached, requests[i].prompt.size() - 1) << "round " << round << ", request " << i;
+      }
     }
   }
 }

@@ -59,6 +59,7 @@ class Slot {
   // Begins the job with `kept` tokens of the cache. `now` orders slots by use.
   Status start(Job job, std::size_t kept, std::uint64_t now);
   decode::SpeculativeDecoder& decoder() { return *decoder_; }
+  decode::DFlashDrafter* drafter() { return drafter_ ? &*drafter_ : nullptr; }
   decode::TargetRun& target() { return *target_; }
   const Job& job() const { return *job_; }
   std::size_t cached_tokens() const { return kept_; }

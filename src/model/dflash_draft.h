@@ -13,6 +13,20 @@
 
 namespace kakeya::model {
 
+// Newly settled rows of one sequence: taps [n, taps * hidden], placed at positions kv->length() .. of the
+// draft's own cache.
+struct ObserveRequest {
+  Rows<const float> taps;
+  kv::Cache* kv = nullptr;
+};
+
+// A block of one sequence: [anchor, mask * (block - 1)] at positions kv->length() ..; block >= 2.
+struct BlockRequest {
+  Token anchor = 0;
+  std::size_t block = 0;
+  kv::Cache* kv = nullptr;
+};
+
 class DFlashDraft {
  public:
   // Refuses a draft whose shapes, layer ids, vocabulary or mask id do not fit `target`, naming both sides.
@@ -32,14 +46,26 @@ class DFlashDraft {
   std::span<const std::size_t> tap_layers() const { return config().dflash->target_layer_ids; }
 
   virtual ScratchPtr make_scratch() const = 0;
-  // Appends and commits context rows for newly settled target positions: taps [n, taps * hidden], placed at
-  // positions kv->length() .. of the draft's own cache.
-  virtual Status observe(const Compute& compute, Rows<const float> taps, kv::Cache& kv,
+  // Appends and commits context rows, of several sequences in one pass: the weights are read once. At most
+  // kMaxSequences, and together at most kMaxChunkRows rows unless there is only one. A row's values do not
+  // depend on the others. Errors: kOutOfMemory (cache full), kNumeric; it does not say which sequence it was;
+  // all caches are rewound.
+  virtual Status observe(const Compute& compute, std::span<const ObserveRequest> requests,
                          Scratch& scratch) const = 0;
-  // One pass over [anchor, mask * (block - 1)] at positions kv.length() ..; logits [block - 1, vocab]: row i
-  // is for position kv.length() + 1 + i. The cache is left as it was. block >= 2.
-  virtual Status propose(const Compute& compute, Token anchor, std::size_t block, kv::Cache& kv,
-                         Scratch& scratch, ForwardResult& result) const = 0;
+  Status observe(const Compute& compute, Rows<const float> taps, kv::Cache& kv, Scratch& scratch) const {
+    const ObserveRequest request{taps, &kv};
+    return observe(compute, {&request, 1}, scratch);
+  }
+  // One pass over the blocks of all; logits [block - 1, vocab]: row i is for position kv.length() + 1 + i.
+  // The caches are left as they were. Limits and errors as of observe, and kInvalidArgument (anchor, block).
+  virtual Status propose(const Compute& compute, std::span<const BlockRequest> requests, Scratch& scratch,
+                         std::span<ForwardResult* const> results) const = 0;
+  Status propose(const Compute& compute, Token anchor, std::size_t block, kv::Cache& kv, Scratch& scratch,
+                 ForwardResult& result) const {
+    const BlockRequest request{anchor, block, &kv};
+    ForwardResult* const results[] = {&result};
+    return propose(compute, {&request, 1}, scratch, results);
+  }
 };
 
 }  // namespace kakeya::model

@@ -84,6 +84,75 @@ TEST_P(DFlashGolden, ProposeLeavesTheCacheAsItWas) {
   }
 }
 
+// Sequences of different lengths, each in its own channel, observed and drafted together and alone.
+TEST_P(DFlashGolden, OtherSequencesInThePassChangeNoBit) {
+  ASSERT_TRUE(target_ && draft_);
+  base::ThreadPool pool(2);
+  const Compute compute{&kernels::best(), &pool};
+  auto scratch = target_->make_scratch(), draft_scratch = draft_->make_scratch();
+  struct Sequence {
+    ForwardResult states, shared, own;
+    std::unique_ptr<kv::Cache> together, alone;
+  };
+  const std::size_t lengths[] = {20, 1, 33}, blocks[] = {8, 2, 5};
+  const std::string channels[] = {"bf16", "e8-q10", "e8-q4"};
+  std::vector<Sequence> sequences(3);
+  std::vector<ObserveRequest> observed;
+  std::vector<BlockRequest> wanted;
+  std::vector<ForwardResult*> results;
+  for (std::size_t i = 0; i < 3; ++i) {
+    Sequence& s = sequences[i];
+    auto kv = testing::make_cache(target_->kv_shape(), "f32", 64);
+    const auto ids = testing::random_tokens(lengths[i], 64, 40 + i);
+    ASSERT_TRUE(
+        target_->forward(compute, {ids, kv.get(), LogitRows::kNone, draft_->tap_layers()}, *scratch, s.states)
+            .ok());
+    s.together = testing::make_cache(draft_->kv_shape(), channels[i], 64);
+    s.alone = testing::make_cache(draft_->kv_shape(), channels[i], 64);
+    observed.push_back({s.states.taps(), s.together.get()});
+    wanted.push_back({static_cast<Token>(7 + i), blocks[i], s.together.get()});
+    results.push_back(&s.shared);
+  }
+  ASSERT_TRUE(draft_->observe(compute, observed, *draft_scratch).ok());
+  ASSERT_TRUE(draft_->propose(compute, wanted, *draft_scratch, results).ok());
+  auto own_scratch = draft_->make_scratch();
+  for (std::size_t i = 0; i < 3; ++i) {
+    Sequence& s = sequences[i];
+    EXPECT_EQ(s.together->length(), lengths[i]);
+    ASSERT_TRUE(draft_->observe(compute, s.states.taps(), *s.alone, *own_scratch).ok());
+    ASSERT_TRUE(draft_->propose(compute, wanted[i].anchor, blocks[i], *s.alone, *own_scratch, s.own).ok());
+    const auto a = s.shared.logits(), b = s.own.logits();
+    ASSERT_EQ(a.rows, blocks[i] - 1);
+    ASSERT_EQ(b.rows, blocks[i] - 1);
+    EXPECT_TRUE(std::equal(a.data, a.data + a.rows * a.cols, b.data)) << "sequence " << i;
+  }
+}
+
+TEST_P(DFlashGolden, ASequenceWithoutRoomStopsAllAndLeavesThemAsTheyWere) {
+  ASSERT_TRUE(target_ && draft_);
+  base::ThreadPool pool(1);
+  const Compute compute{&kernels::best(), &pool};
+  auto draft_scratch = draft_->make_scratch();
+  const std::size_t cols = draft_->tap_layers().size() * draft_->config().hidden_size;
+  std::vector<float> zeros(8 * cols, 0.25f);
+  const Rows<const float> taps{zeros.data(), 8, cols};
+  auto roomy = testing::make_cache(draft_->kv_shape(), "bf16", 64),
+       tight = testing::make_cache(draft_->kv_shape(), "bf16", 8);
+  const std::vector<ObserveRequest> both = {{taps, roomy.get()}, {taps, tight.get()}};
+  ASSERT_TRUE(draft_->observe(compute, both, *draft_scratch).ok());
+  const Status again = draft_->observe(compute, both, *draft_scratch);
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().code, ErrorCode::kOutOfMemory);
+  const std::vector<BlockRequest> blocks = {{3, 4, roomy.get()}, {3, 4, tight.get()}};
+  ForwardResult first, second;
+  ForwardResult* const results[] = {&first, &second};
+  const Status proposed = draft_->propose(compute, blocks, *draft_scratch, results);
+  ASSERT_FALSE(proposed.ok());
+  EXPECT_EQ(proposed.error().code, ErrorCode::kOutOfMemory);
+  EXPECT_EQ(roomy->length(), 8u);
+  EXPECT_EQ(tight->length(), 8u);
+}
+
 TEST_P(DFlashGolden, ContextInPiecesGivesTheSameDraft) {
   ASSERT_TRUE(target_ && draft_);
   base::ThreadPool pool(2);

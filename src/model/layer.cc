@@ -93,16 +93,6 @@ void add_mlp(const Compute& compute, const LayerWeights& weights, const kernels:
   add_product(compute, weights.down, inner, {scratch.projected.data(), rows, hidden.cols}, hidden);
 }
 
-Status append_rows(const Compute& compute, const Pass& pass, const LayerWeights& weights, std::size_t layer) {
-  const Rows<const float> k{pass.scratch.k.data(), pass.rows, weights.k.out};
-  const Rows<const float> v{pass.scratch.v.data(), pass.rows, weights.v.out};
-  for (const Segment& segment : pass.segments) {
-    KAKEYA_TRY(segment.kv->append(compute, layer, k.sub(segment.first, segment.rows),
-                                  v.sub(segment.first, segment.rows)));
-  }
-  return {};
-}
-
 // `queries` and `out` belong to the last queries.rows rows of the pass.
 Status attend_segments(const Compute& compute, const Pass& pass, std::size_t layer, Rows<const float> queries,
                        Rows<float> out) {
@@ -171,6 +161,16 @@ void project_heads(const Compute& compute, const Pass& pass, const LayerWeights&
   };
   kernels::multiply(compute, std::span(products).first(q.rows > 0 ? 3 : 2), x,
                     {.column_step = pass.config.head_dim, .after = kernels::AfterColumns(finish)});
+}
+
+Status append_rows(const Compute& compute, const Pass& pass, const LayerWeights& weights, std::size_t layer) {
+  const Rows<const float> k{pass.scratch.k.data(), pass.rows, weights.k.out};
+  const Rows<const float> v{pass.scratch.v.data(), pass.rows, weights.v.out};
+  for (const Segment& segment : pass.segments) {
+    KAKEYA_TRY(segment.kv->append(compute, layer, k.sub(segment.first, segment.rows),
+                                  v.sub(segment.first, segment.rows)));
+  }
+  return {};
 }
 
 Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& weights, std::size_t layer,

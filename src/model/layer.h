@@ -31,6 +31,7 @@ Status check_config(const formats::ModelConfig& config, const std::string& what)
 struct Segment {
   kv::Cache* kv = nullptr;
   std::size_t first = 0, rows = 0;
+  std::size_t start = 0;  // position of the first of them
 };
 
 // A pass over `rows` rows of scratch.hidden, segment after segment. cos, sin and the visible ranges of
@@ -56,9 +57,12 @@ std::span<std::byte> rounding_memory(const Compute& compute, bool quantised, std
 void project_heads(const Compute& compute, const Pass& pass, const LayerWeights& weights,
                    const kernels::Operand& x, Rows<float> q);
 
+// scratch.k and scratch.v to the caches of their segments.
+Status append_rows(const Compute& compute, const Pass& pass, const LayerWeights& weights, std::size_t layer);
+
 // hidden += attention(norm(hidden)); hidden += mlp(norm(hidden)). K and V of all rows are appended to the
-// caches; rows before `first_needed` get no attention and no MLP, so their hidden state is not updated. With
-// several segments it is 0 or pass.rows.
+// caches; rows before `first_needed` get no attention and no MLP, so their hidden state is not updated. It
+// lies in the first segment or is pass.rows.
 Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& weights, std::size_t layer,
                  std::size_t first_needed);
 

@@ -209,7 +209,7 @@ Status TransformerModel::forward_pieces(const Compute& compute, std::span<const 
   for (std::size_t i = 0; i < pieces.size(); ++i) {
     const Piece& piece = pieces[i];
     embed(compute, piece, s);
-    segments[i] = {piece.request->kv, piece.at, piece.rows};
+    segments[i] = {piece.request->kv, piece.at, piece.rows, piece.position()};
     n += piece.rows;
     logit_rows += piece.logit_rows();
     const auto layers = piece.request->tap_layers;

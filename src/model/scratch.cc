@@ -19,7 +19,7 @@ void Scratch::reserve(const formats::ModelConfig& config, std::size_t rows) {
 std::size_t Scratch::bytes() const {
   std::size_t floats = 0;
   for (const auto* buffer :
-       {&hidden, &normed, &projected, &q, &attended, &k, &v, &gate, &up, &cos, &sin, &logits}) {
+       {&hidden, &normed, &projected, &q, &attended, &k, &v, &gate, &up, &cos, &sin, &logits, &taps}) {
     floats += buffer->size();
   }
   return floats * sizeof(float) + (full.size() + sliding.size()) * sizeof(kv::Visible);

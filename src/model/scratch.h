@@ -26,6 +26,7 @@ class Scratch {
   std::vector<float> gate, up;             // [rows, intermediate]
   std::vector<float> cos, sin;             // [rows, head_dim / 2]
   std::vector<float> logits;               // [logit rows, vocab] of a pass over several sequences
+  std::vector<float> taps;                 // [rows, taps * hidden] that a draft observes of several sequences
   std::vector<kv::Visible> full, sliding;  // [rows]: what a row sees in a full and in a sliding layer
 };
 

@@ -82,6 +82,8 @@ void write_own(std::string& out, const ServiceStats& stats, const std::string& m
   value(out, "kakeya_target_passes_total", "counter", "Passes of the target.", model, stats.passes);
   value(out, "kakeya_shared_passes_total", "counter", "Passes with rows of several requests.", model,
         stats.shared_passes);
+  value(out, "kakeya_shared_draft_passes_total", "counter", "Passes of the draft for several requests.",
+        model, stats.shared_draft_passes);
   value(out, "kakeya_busy_seconds_total", "counter", "Time that the models ran.", model,
         stats.busy_ms / 1000);
   value(out, "kakeya_heartbeat_age_seconds", "gauge", "Since the loop that runs the models last turned.",
