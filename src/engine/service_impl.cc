@@ -121,6 +121,7 @@ Result<std::unique_ptr<Answer>> ServiceImpl::submit(ServiceRequest request) {
 void ServiceImpl::drop_cancelled() {
   queue_.remove_if([](const Job& job) { return job.answer->cancelled(); },
                    [&](Job& job) {
+                     begun_groups_.erase(job.request.group);  // who asked for all of it has left
                      ++left_waiting_;
                      ServiceEvent event;
                      event.kind = ServiceEvent::Kind::kFinished;
@@ -130,9 +131,19 @@ void ServiceImpl::drop_cancelled() {
                    });
 }
 
+void ServiceImpl::note_group(std::uint64_t group) {
+  if (group == 0) return;
+  if (queue_.any_of([&](const Job& waiting) { return waiting.request.group == group; })) {
+    begun_groups_.insert(group);
+  } else {
+    begun_groups_.erase(group);
+  }
+}
+
 void ServiceImpl::admit(std::unique_lock<std::mutex>& lock) {
   while (auto job = queue_.pop([&](const Job& waiting) { return loop_.has_room(waiting); })) {
     starting_ = true;
+    note_group(job->request.group);
     lock.unlock();
     loop_.start(std::move(*job));
     lock.lock();
@@ -275,18 +286,23 @@ Status ServiceImpl::erase_slot(int slot) {
   return erased.ok() ? Status{} : Status(erased.error());
 }
 
+template <class F>
+void ServiceImpl::turn_away(F&& unwanted) {
+  queue_.remove_if(unwanted, [](Job& job) {
+    ServiceEvent event;
+    event.kind = ServiceEvent::Kind::kFailed;
+    event.error = unavailable("service: it is closing");
+    job.answer->push(std::move(event));
+  });
+}
+
 void ServiceImpl::drain(std::chrono::milliseconds grace) {
   std::unique_lock lock(mutex_);
   closing_ = true;
-  // What waits is told at once; what runs may finish.
-  queue_.remove_if([](const Job&) { return true; },
-                   [](Job& job) {
-                     ServiceEvent event;
-                     event.kind = ServiceEvent::Kind::kFailed;
-                     event.error = unavailable("service: it is closing");
-                     job.answer->push(std::move(event));
-                   });
+  // What waits is told at once, but for the rest of an answer that has begun; what runs may finish.
+  turn_away([this](const Job& job) { return !begun_groups_.contains(job.request.group); });
   if (drained_.wait_for(lock, grace, [this] { return idle(); })) return;
+  turn_away([](const Job&) { return true; });
   cancel_all_ = true;
   poked_ = true;
   wake_.notify_all();
