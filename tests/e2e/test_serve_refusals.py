@@ -31,7 +31,7 @@ class Refusals(unittest.TestCase):
             (CHAT, dict(chat, tools=[tool]), "tools"),
             (CHAT, dict(chat, tool_choice="required"), "tool_choice"),
             ("/v1/completions", {"prompt": "a", "max_tokens": 4, "json_schema": BAD}, "json_schema"),
-            ("/v1/responses", {"input": "a", "text": {"format": schema}}, "text.format"),
+            ("/v1/responses", {"model": "tiny", "input": "a", "text": {"format": schema}}, "text.format"),
         )
         server = Server()
         try:
