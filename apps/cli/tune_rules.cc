@@ -131,8 +131,8 @@ void judge_modes(const std::vector<ModeCell>& cells, const TuneRules& rules, Tun
   choice.mode = 0;
   while (verdicts[choice.mode].standing == Standing::kSlower) ++choice.mode;
   choice.mode_why = fmt::format(
-      "the first of off, auto and the fixed widths whose interval is not wholly more than {:.0f} % above the "
-      "fastest",
+      "the first of off, auto and the fixed widths that is not certainly more than {:.0f} % slower than "
+      "another",
       100 * rules.tie);
   choice.band = band_of(cells[choice.mode], rules);
 }

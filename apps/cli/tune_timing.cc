@@ -72,7 +72,10 @@ std::vector<TimeVerdict> compare_times(const std::vector<TimeSamples>& settings,
     verdict.ratio = {1, 1, 1};
     if (i == best) continue;
     verdict.ratio = time_ratio(settings[i], settings[best]);
-    verdict.standing = verdict.ratio.low > 1 + tie     ? Standing::kSlower
+    const bool beaten = std::ranges::any_of(settings, [&](const TimeSamples& other) {
+      return &other != &settings[i] && time_ratio(settings[i], other).low > 1 + tie;
+    });
+    verdict.standing = beaten                          ? Standing::kSlower
                        : verdict.ratio.high <= 1 + tie ? Standing::kEqual
                                                        : Standing::kUndecided;
   }

@@ -14,9 +14,9 @@ using TimeSamples = std::vector<std::vector<double>>;
 
 enum class Standing {
   kBest,       // the shortest time
-  kEqual,      // certainly no slower than `tie` allows
+  kEqual,      // certainly no slower than the best by more than `tie`
   kUndecided,  // the interval holds both
-  kSlower,     // certainly slower than `tie` allows
+  kSlower,     // certainly slower than some other, by more than `tie`
 };
 const char* to_string(Standing standing);  // "best", "equal", "undecided", "slower"
 

@@ -15,6 +15,9 @@ namespace {
 // How often the loop turns when nothing runs: what the heartbeat's age may grow to.
 constexpr std::chrono::milliseconds kIdleTurn{250};
 
+// Answers in several parts that are remembered, at least.
+constexpr std::size_t kMostGroups = 1024;
+
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 Error unavailable(std::string message) { return {ErrorCode::kUnavailable, std::move(message)}; }
@@ -133,11 +136,13 @@ void ServiceImpl::drop_cancelled() {
 
 void ServiceImpl::note_group(std::uint64_t group) {
   if (group == 0) return;
-  if (queue_.any_of([&](const Job& waiting) { return waiting.request.group == group; })) {
-    begun_groups_.insert(group);
-  } else {
-    begun_groups_.erase(group);
-  }
+  begun_groups_.insert(group);
+  if (begun_groups_.size() <= kMostGroups) return;
+  // More of the newest may be on their way here; of the others all has come.
+  std::erase_if(begun_groups_, [&](std::uint64_t known) {
+    return known != group &&
+           !queue_.any_of([&](const Job& waiting) { return waiting.request.group == known; });
+  });
 }
 
 void ServiceImpl::admit(std::unique_lock<std::mutex>& lock) {

@@ -59,7 +59,7 @@ class ServiceImpl final : public Service {
   mutable std::mutex mutex_;
   std::condition_variable wake_, drained_;
   FairQueue<Job> queue_;
-  std::set<std::uint64_t> begun_groups_;  // of which one has left the queue and one may still be in it
+  std::set<std::uint64_t> begun_groups_;  // of which one has left the queue; no more than are of use
   std::deque<std::function<void()>> commands_;
   ServiceStats published_;
   std::atomic<std::int64_t> turned_ns_{0};  // steady clock, when the loop last turned
