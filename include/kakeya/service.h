@@ -126,8 +126,9 @@ class Service {
   virtual Result<std::size_t> restore_slot(int slot, const std::string& path) = 0;
   virtual Status erase_slot(int slot) = 0;
 
-  // Takes no more requests; returns when the running ones are done, and those that wait in a group of which
-  // one has begun; or ends them after `grace`. What else waits is told at once (kUnavailable).
+  // Takes no more requests; returns when the running ones are done, those that a free slot is there for,
+  // and those that wait in a group of which one has begun; or ends them after `grace`. What else waits is
+  // told at once (kUnavailable).
   virtual void drain(std::chrono::milliseconds grace) = 0;
   virtual ServiceStats stats() const = 0;
   virtual const ServiceOptions& options() const = 0;  // resolved

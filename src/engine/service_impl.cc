@@ -148,6 +148,7 @@ void ServiceImpl::note_group(std::uint64_t group) {
 void ServiceImpl::admit(std::unique_lock<std::mutex>& lock) {
   while (auto job = queue_.pop([&](const Job& waiting) { return loop_.has_room(waiting); })) {
     starting_ = true;
+    ++taken_;
     note_group(job->request.group);
     lock.unlock();
     loop_.start(std::move(*job));
@@ -163,6 +164,7 @@ bool ServiceImpl::idle() const {
 void ServiceImpl::publish() {
   published_.waiting = queue_.size();
   loop_.report(published_);
+  taken_ = 0;
   if (idle()) drained_.notify_all();
 }
 
@@ -304,8 +306,16 @@ void ServiceImpl::turn_away(F&& unwanted) {
 void ServiceImpl::drain(std::chrono::milliseconds grace) {
   std::unique_lock lock(mutex_);
   closing_ = true;
-  // What waits is told at once, but for the rest of an answer that has begun; what runs may finish.
-  turn_away([this](const Job& job) { return !begun_groups_.contains(job.request.group); });
+  // What waits is told at once, but for the rest of an answer that has begun and for those that a free slot
+  // is there for: the loop has not turned since they came. What runs may finish.
+  std::size_t free = options_.slots - std::min(options_.slots, published_.running + taken_);
+  turn_away([&](const Job& job) {
+    if (begun_groups_.contains(job.request.group)) return false;
+    if (free == 0) return true;
+    --free;
+    if (job.request.group != 0) begun_groups_.insert(job.request.group);
+    return false;
+  });
   if (drained_.wait_for(lock, grace, [this] { return idle(); })) return;
   turn_away([](const Job&) { return true; });
   cancel_all_ = true;

@@ -67,6 +67,7 @@ class ServiceImpl final : public Service {
   std::uint64_t left_waiting_ = 0;  // requests cancelled before they had a slot
   bool poked_ = false, stopping_ = false;
   bool starting_ = false;  // a job is between the queue and its slot
+  std::size_t taken_ = 0;  // jobs that left the queue since published_ was made
   std::atomic<bool> cancel_all_{false};
   std::atomic<bool> closing_{false};
   std::thread thread_;

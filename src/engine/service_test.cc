@@ -337,6 +337,27 @@ TEST(Service, DrainingLetsRunningRequestsFinishAndTellsThoseThatWait) {
   EXPECT_EQ(told.error->code, ErrorCode::kUnavailable);
 }
 
+TEST(Service, DrainingRunsWhatAFreeSlotIsThereFor) {
+  const auto engine = open_pair();
+  ServiceOptions options;
+  options.slots = 2;
+  ServiceRequest request;
+  request.prompt = prompt_of(*engine, question(1));
+  request.options.max_tokens = 5;
+  request.options.ignore_stop = true;
+  for (int i = 0; i < 20; ++i) {  // the loop may or may not have turned
+    const auto service = open_service(*engine, options);
+    auto first = service->submit(request).value();
+    auto second = service->submit(request).value();
+    service->drain(kPatience);
+    for (Answer* answer : {first.get(), second.get()}) {
+      const Outcome outcome = collect(*answer);
+      ASSERT_FALSE(outcome.error) << i << outcome.error->message;
+      EXPECT_EQ(outcome.completion.usage.output_tokens, 5u);
+    }
+  }
+}
+
 TEST(Service, DrainingRunsTheRestOfAnAnswerThatHasBegunWithinItsTime) {
   const auto engine = open_pair();
   ServiceOptions options;
