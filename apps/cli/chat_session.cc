@@ -192,9 +192,10 @@ std::string ChatSession::stats() const {
   out += fmt::format("all answers: {} prompt tokens ({} from the cache), {} made, {} passes of the model\n",
                      stats.prompt_tokens, stats.cached_tokens, stats.output_tokens, stats.passes);
   if (stats.drafts > 0) {
+    const double length = 1 + static_cast<double>(stats.accepted) / static_cast<double>(stats.drafts);
     out += fmt::format("drafts: {} blocks, {} of {} tokens accepted, acceptance length {:.2f}\n",
-                       stats.drafts, stats.accepted, stats.proposed,
-                       1 + static_cast<double>(stats.accepted) / static_cast<double>(stats.drafts));
+                       stats.drafts, stats.accepted, stats.proposed, length);
+    if (const std::string band = band_words(model_.profile, length); !band.empty()) out += band + "\n";
   }
   out += fmt::format("memory: KV {}, draft KV {}, kept prefixes {}; {} of {} tokens of context in use",
                      hub::readable_bytes(stats.kv_bytes), hub::readable_bytes(stats.draft_kv_bytes),

@@ -44,6 +44,7 @@ int run(DoctorOptions options, const CLI::App& app, const Context& context, bool
   Checks checks;
   check_machine(options, checks);
   check_setup(options, checks);
+  check_settings(options, app, checks);
   check_variants(options, checks);
   check_pair(options, checks);
   const std::size_t fails = count(checks, Level::kFail), warns = count(checks, Level::kWarn);

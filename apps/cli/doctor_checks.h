@@ -33,6 +33,9 @@ struct DoctorOptions {
 void check_machine(const DoctorOptions& options, Checks& out);
 // Configuration file, environment, share directory, store. In doctor_machine.cc.
 void check_setup(const DoctorOptions& options, Checks& out);
+// What run, chat and serve take for the model, and from where; profiles of `tune` that do not count. In
+// doctor_settings.cc.
+void check_settings(const DoctorOptions& options, const CLI::App& app, Checks& out);
 // Channels and logits of every CPU variant against scalar. In doctor_numbers.cc.
 void check_variants(const DoctorOptions& options, Checks& out);
 // The embedded pair against its golden data; a draft changes no token; the user's pair. In doctor_numbers.cc.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <kakeya/codec.h>
+#include <kakeya/estimate.h>
 #include <kakeya/session.h>
 
 #include <algorithm>
@@ -233,12 +234,37 @@ void check_embedded(const DoctorOptions& options, Checks& out) {
     add(lossless_check(**engine, *cases, kv), "draft changes no token", out);
 }
 
+// Whether the draft fits, from headers alone: a large model is not loaded for a pair that cannot run. False:
+// not.
+bool check_fit(const ModelFlags& flags, Checks& out) {
+  auto draft = choose_draft(flags, false);
+  std::string target = flags.model;
+  if (!draft.ok() || draft->empty() || !resolve_in_place(target).ok() || !resolve_in_place(*draft).ok())
+    return true;
+  const auto odd = kakeya::check_pair(target, *draft, "");
+  if (!odd.ok()) {
+    if (odd.error().code == ErrorCode::kNotFound) return true;  // said where the model is opened
+    out.push_back(failed_check("pair", odd.error(), "--draft NAME takes a draft made for this model"));
+    return false;
+  }
+  Check check{"pair", Level::kOk, fmt::format("the draft {} fits the target by its headers", *draft), "", {}};
+  check.detail = {{"notes", *odd}};
+  if (!odd->empty()) {
+    check.level = Level::kWarn;
+    check.found += fmt::format(", but: {}", fmt::join(*odd, "; "));
+    check.next_step = "a draft made for another model is accepted seldom: --draft NAME takes another";
+  }
+  out.push_back(std::move(check));
+  return true;
+}
+
 // The user's own pair opens, fits and writes.
 void check_model(const DoctorOptions& options, Checks& out) {
   ModelFlags flags;
   flags.model = options.model;
   flags.draft = options.draft;
   flags.threads = options.threads;
+  if (!check_fit(flags, out)) return;
   Context context;
   context.isa = options.isa;
   const auto model = open_model(flags, context);

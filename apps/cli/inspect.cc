@@ -32,6 +32,7 @@ struct Flags {
 struct Subject {
   ModelSummary target;
   std::optional<ModelSummary> draft;
+  std::vector<std::string> odd;  // what runs, but is not what a draft made for the target has
   const ModelSummary* draft_or_null() const { return draft ? &*draft : nullptr; }
 };
 
@@ -51,35 +52,31 @@ struct Answer {
   std::vector<std::string> refused;  // channels that this model cannot have, with the reason
 };
 
-Result<std::optional<ModelSummary>> summarize_draft(const Flags& flags, const ModelSummary& target) {
-  std::string name = flags.draft;
-  if (name.empty() && !flags.no_draft) {
-    const auto known = known_draft(flags.model);
-    if (known.ok() && (*known == "tiny" || resolve_name(*known).ok())) name = *known;
-  }
-  if (name.empty() || flags.no_draft) return std::optional<ModelSummary>();
-  KAKEYA_TRY(resolve_in_place(name));
-  KAKEYA_ASSIGN(ModelSummary draft, summarize_model(name, ModelRole::kDraft, ""));
-  const auto misfit = [&](const char* what, std::size_t found, std::size_t expected) {
-    return unsupported(fmt::format("{}: draft does not fit the target: {} is {}, the target has {}",
-                                   draft.info.path, what, found, expected));
-  };
-  if (draft.info.hidden_size != target.info.hidden_size) {
-    return misfit("hidden_size", draft.info.hidden_size, target.info.hidden_size);
-  }
-  if (draft.info.vocab_size != target.info.vocab_size) {
-    return misfit("vocab_size", draft.info.vocab_size, target.info.vocab_size);
-  }
-  return std::optional<ModelSummary>(std::move(draft));
-}
-
-Result<Subject> open_subject(const Flags& flags) {
+Result<Subject> open_target(const Flags& flags) {
   Subject subject;
   std::string path = flags.model;
   KAKEYA_TRY(resolve_in_place(path));
   KAKEYA_ASSIGN(subject.target, summarize_model(path, ModelRole::kTarget, ""));
-  KAKEYA_ASSIGN(subject.draft, summarize_draft(flags, subject.target));
   return subject;
+}
+
+Status add_draft(const Flags& flags, Subject& subject) {
+  ModelFlags chosen;
+  chosen.model = flags.model;
+  chosen.draft = flags.draft;
+  chosen.no_draft = flags.no_draft;
+  KAKEYA_ASSIGN(std::string name, choose_draft(chosen, false));
+  if (name.empty()) return {};
+  KAKEYA_TRY(resolve_in_place(name));
+  KAKEYA_ASSIGN(subject.draft, summarize_model(name, ModelRole::kDraft, ""));
+  auto odd = check_pair(subject.target.info.path, name, "");
+  if (!odd.ok()) {
+    // The model is there: what is not found is a tensor in it.
+    const ErrorCode code = odd.error().code;
+    return Error{code == ErrorCode::kNotFound ? ErrorCode::kCorruptData : code, odd.error().message};
+  }
+  subject.odd = std::move(*odd);
+  return {};
 }
 
 // Tokens that fit the memory, no more than the model's context.
@@ -128,8 +125,9 @@ void print_model(const char* role, const ModelSummary& summary) {
   fmt::print("{:<8} {} ({})\n", role, m.id, m.path);
   fmt::print("         {}, {} layers, hidden {}, {} heads of {} ({} for K and V), vocabulary {}\n",
              m.architecture, m.layers, m.hidden_size, m.heads, m.head_dim, m.kv_heads, m.vocab_size);
-  fmt::print("         {} parameters in {}, {}{}\n", readable_count(m.parameters), m.dtype,
+  fmt::print("         {} parameters in {}, {}{}{}\n", readable_count(m.parameters), m.dtype,
              hub::readable_bytes(m.weight_bytes),
+             summary.files > 1 ? fmt::format(" in {} files", summary.files) : "",
              m.random_weights ? " (random weights: for measuring only)" : "");
   if (m.block_size > 0) {
     fmt::print("         blocks of {}, reads the target's layers {}\n", m.block_size,
@@ -167,6 +165,7 @@ Json model_json(const ModelSummary& summary) {
               {"parameters", m.parameters},
               {"weight_bytes", m.weight_bytes},
               {"tensors", summary.tensors},
+              {"files", summary.files},
               {"layers", m.layers},
               {"hidden_size", m.hidden_size},
               {"heads", m.heads},
@@ -202,12 +201,14 @@ void print_answer(const Flags& flags, const Subject& subject, const Answer& answ
   if (!flags.json) {
     print_model("target", subject.target);
     if (subject.draft) print_model("draft", *subject.draft);
+    for (const std::string& note : subject.odd) fmt::print("note     {}\n", note);
     return print_table(subject, answer);
   }
   Json channels = Json::array();
   for (const Row& row : answer.rows) channels.push_back(row_json(row, answer.memory_bytes));
   print_json({{"target", model_json(subject.target)},
               {"draft", subject.draft ? model_json(*subject.draft) : Json()},
+              {"pair_notes", subject.odd},
               {"tokens", answer.tokens},
               {"memory_bytes", answer.memory_bytes},
               {"memory", answer.memory_given ? "given" : "free now"},
@@ -219,8 +220,13 @@ void print_answer(const Flags& flags, const Subject& subject, const Answer& answ
 
 int run(Flags flags) {
   if (!flags.model_argument.empty()) flags.model = flags.model_argument;
-  const auto subject = open_subject(flags);
+  auto subject = open_target(flags);
   if (!subject.ok()) return fail(subject.error(), next_step_of(subject.error()));
+  if (const Status added = add_draft(flags, *subject); !added.ok()) {
+    const std::string_view step = next_step_of(added.error());
+    return fail(added.error(),
+                step.empty() ? "--draft NAME takes another draft, --no-draft shows the target alone" : step);
+  }
   const auto answer = answer_for(flags, *subject);
   if (!answer.ok()) return fail(answer.error(), "kakeya-llm codec list shows the KV channels");
   print_answer(flags, *subject, *answer);

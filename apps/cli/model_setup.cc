@@ -20,29 +20,9 @@ bool is_alias(const std::string& word) {
   return std::ranges::any_of(hub::aliases(), [&](const hub::Alias& alias) { return lower == alias.name; });
 }
 
-// The draft to open: given, known and there, or none. Says on stderr which it is when nobody asked for it.
-Result<std::string> choose_draft(const ModelFlags& flags) {
-  if (flags.no_draft && !flags.draft.empty()) {
-    return invalid_argument(
-        fmt::format("found --draft {} and --no-draft, expected one of them", flags.draft));
-  }
-  if (flags.no_draft) return std::string();
-  if (!flags.draft.empty()) return flags.draft;
-  const auto known = known_draft(flags.model);
-  if (!known.ok()) return std::string();
-  if (*known != "tiny" && !resolve_name(*known).ok()) {
-    fmt::print(stderr, "note: {} is a draft for this model: kakeya-llm pull {} gets it\n", *known, *known);
-    return std::string();
-  }
-  fmt::print(stderr, "note: drafting with {}, the known draft of {} (--no-draft leaves it out)\n", *known,
-             flags.model);
-  return *known;
-}
-
 // What flags leave open, the profile says.
 Status apply_profile(const ModelFlags& flags, OpenModel& out) {
-  if (flags.no_profile) return {};
-  KAKEYA_ASSIGN(auto profile, find_profile(*out.engine));
+  KAKEYA_ASSIGN(auto profile, profile_for(*out.engine, flags.profile, flags.no_profile));
   if (!profile) return {};
   const ProfileChoice& choice = profile->choice;
   if (flags.kv.empty()) out.session.kv = choice.kv;
@@ -87,7 +67,49 @@ void add_model_flags(CLI::App* command, ModelFlags& flags) {
       ->capture_default_str();
   command->add_option("--threads", flags.threads, "0 = every core this process may use")
       ->capture_default_str();
-  command->add_flag("--no-profile", flags.no_profile, "leave out what 'tune' found for this model");
+  add_profile_flags(command, flags.profile, flags.no_profile);
+}
+
+void add_profile_flags(CLI::App* command, std::string& file, bool& none) {
+  auto* leave_out = command->add_flag("--no-profile", none, "leave out what 'tune' found for this model");
+  command
+      ->add_option("--profile", file,
+                   "what 'tune --out FILE' wrote, instead of the profile in its usual place")
+      ->excludes(leave_out);
+}
+
+Result<std::optional<Profile>> profile_for(const Engine& engine, const std::string& file, bool none) {
+  if (none) return std::optional<Profile>();
+  if (!file.empty()) {
+    KAKEYA_ASSIGN(Profile profile, take_profile(file, subject_of(engine)));
+    return std::optional<Profile>(std::move(profile));
+  }
+  KAKEYA_ASSIGN(FoundProfile found, find_profile(subject_of(engine)));
+  if (!found.refusal.empty()) fmt::print(stderr, "note: {}\n", found.refusal);
+  return std::move(found.profile);
+}
+
+Result<std::string> choose_draft(const ModelFlags& flags, bool say) {
+  if (flags.no_draft && !flags.draft.empty()) {
+    return invalid_argument(
+        fmt::format("found --draft {} and --no-draft, expected one of them", flags.draft));
+  }
+  if (flags.no_draft) return std::string();
+  if (flags.draft == "auto") return known_draft(flags.model);
+  if (!flags.draft.empty()) return flags.draft;
+  const auto known = known_draft(flags.model);
+  if (!known.ok()) return std::string();
+  if (*known != "tiny" && !resolve_name(*known).ok()) {
+    if (say) {
+      fmt::print(stderr, "note: {} is a draft for this model: kakeya-llm pull {} gets it\n", *known, *known);
+    }
+    return std::string();
+  }
+  if (say) {
+    fmt::print(stderr, "note: drafting with {}, the known draft of {} (--no-draft leaves it out)\n", *known,
+               flags.model);
+  }
+  return *known;
 }
 
 bool names_model(const std::string& word) {
@@ -129,7 +151,7 @@ Result<OpenModel> open_model(const ModelFlags& flags, const Context& context) {
   EngineFlags engine;
   engine.target = flags.model;
   engine.threads = flags.threads;
-  KAKEYA_ASSIGN(engine.draft, choose_draft(flags));
+  KAKEYA_ASSIGN(engine.draft, choose_draft(flags, true));
   OpenModel out;
   KAKEYA_ASSIGN(out.engine, open_engine(engine, context));
   KAKEYA_TRY(check_draft_flags(flags, out));

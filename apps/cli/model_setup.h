@@ -17,6 +17,7 @@ struct ModelFlags {
   std::string model = "tiny";
   std::string draft;  // empty = the known one, where it is there
   bool no_draft = false, no_profile = false;
+  std::string profile;  // a file; empty = the usual place
   int threads = 0;
   std::string kv, draft_kv;  // empty = the profile's, else bf16
   std::string speculation;   // empty = the profile's, else auto
@@ -25,6 +26,12 @@ struct ModelFlags {
 };
 // The model itself is a positional argument of each command.
 void add_model_flags(CLI::App* command, ModelFlags& flags);
+
+// --profile and --no-profile.
+void add_profile_flags(CLI::App* command, std::string& file, bool& none);
+// The profile in effect, if any: in `file`, or in its usual place. One that does not count there is named on
+// stderr. Errors: as take_profile and find_profile.
+Result<std::optional<Profile>> profile_for(const Engine& engine, const std::string& file, bool none);
 
 // Whether a word names a model rather than begins a prompt: "tiny", "random:...", a short name, ORG/REPO, a
 // GGUF file, a directory with a model.
@@ -47,6 +54,10 @@ std::string_view next_step_of(const Error& error);
 
 // Names of the channels that every registered pattern gives as an example, `own` first.
 std::vector<std::string> example_channels(const std::string& own);
+
+// The draft that flags name, or the known one where it is there; empty for none. Errors: kInvalidArgument
+// (flags that contradict each other). `say`: notes on stderr when nobody asked for it.
+Result<std::string> choose_draft(const ModelFlags& flags, bool say);
 
 Result<Speculation> parse_speculation(const std::string& name);  // "auto" or "on", "fixed", "off"
 

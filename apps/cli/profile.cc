@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "acceptance/files.h"
+#include "acceptance/machine.h"
 #include "cli/places.h"
 
 namespace kakeya::cli {
@@ -66,9 +67,44 @@ bool any_profile(const fs::path& directory, const std::string& stem) {
   return false;
 }
 
-Result<std::string> draft_fingerprint(const Engine& engine) {
-  if (engine.draft() == nullptr) return std::string();
-  return model_fingerprint(engine.draft()->path, ModelRole::kDraft, "");
+std::string renewal(const ProfileSubject& subject) {
+  const auto word = [](const ModelInfo& info) { return info.id == "tiny" ? info.id : info.path; };
+  std::string command = "kakeya-llm tune " + word(subject.target);
+  command += subject.draft != nullptr ? " --draft " + word(*subject.draft) : " --no-draft";
+  return command + " measures anew; --no-profile leaves it out";
+}
+
+// Why the profile does not count here, with the next step; "" when it does.
+Result<std::string> misfit(const Profile& profile, const ProfileSubject& subject, const std::string& target) {
+  const auto words = [&](const std::string& found, const std::string& expected) {
+    return fmt::format("profile {}: found one of {}, expected {}; {}", profile.path, found, expected,
+                       renewal(subject));
+  };
+  const auto short_of = [](const std::string& fingerprint) {
+    return fingerprint.substr(0, kFingerprintDigits);
+  };
+  if (profile.target_fingerprint != target) {
+    return words(fmt::format("the model {} ({})", profile.target_id, short_of(profile.target_fingerprint)),
+                 fmt::format("{} ({})", subject.target.id, short_of(target)));
+  }
+  std::string draft;
+  if (subject.draft != nullptr) {
+    KAKEYA_ASSIGN(draft, model_fingerprint(subject.draft->path, ModelRole::kDraft, ""));
+  }
+  if (profile.draft_fingerprint != draft) {
+    const auto name = [&](const std::string& id, const std::string& fingerprint) {
+      return fingerprint.empty() ? std::string("no draft")
+                                 : fmt::format("the draft {} ({})", id, short_of(fingerprint));
+    };
+    return words("the model with " + name(profile.draft_id, profile.draft_fingerprint),
+                 name(subject.draft != nullptr ? subject.draft->id : "", draft));
+  }
+  const acceptance::MachineFacts here = acceptance::machine_facts();
+  if (profile.cpu != here.cpu || profile.cores != here.cores || profile.isa != subject.isa) {
+    return words(fmt::format("another machine ({}, {} cores, {})", profile.cpu, profile.cores, profile.isa),
+                 fmt::format("{}, {} cores, {}", here.cpu, here.cores, subject.isa));
+  }
+  return std::string();
 }
 
 }  // namespace
@@ -100,13 +136,22 @@ Result<Profile> read_profile(const std::string& path) {
   KAKEYA_ASSIGN(const std::string schema, fields.get<std::string>("/schema", "a text"));
   if (schema != kProfileSchema) return fields.bad("/schema", schema, kProfileSchema);
   KAKEYA_ASSIGN(out.created_at, fields.get<std::string>("/created_at", "a date"));
+  KAKEYA_ASSIGN(out.cpu, fields.get<std::string>("/machine/cpu", "a name"));
+  KAKEYA_ASSIGN(out.isa, fields.get<std::string>("/machine/isa", "a CPU variant"));
+  KAKEYA_ASSIGN(out.cores, fields.get<int>("/machine/cores", "a number"));
+  KAKEYA_ASSIGN(out.target_id, fields.get<std::string>("/target/id", "a name"));
   KAKEYA_ASSIGN(out.target_fingerprint, fields.get<std::string>("/target/fingerprint", "a digest"));
   if (fields.has("/draft")) {
+    KAKEYA_ASSIGN(out.draft_id, fields.get<std::string>("/draft/id", "a name"));
     KAKEYA_ASSIGN(out.draft_fingerprint, fields.get<std::string>("/draft/fingerprint", "a digest"));
   }
   KAKEYA_ASSIGN(out.choice.kv, fields.get<std::string>("/choice/kv", "a channel"));
   KAKEYA_ASSIGN(out.choice.draft_kv, fields.get<std::string>("/choice/draft_kv", "a channel"));
   KAKEYA_ASSIGN(out.choice.speculation, fields.get<std::string>("/choice/speculation", "auto, fixed or off"));
+  const std::string& mode = out.choice.speculation;
+  if (mode != "auto" && mode != "fixed" && mode != "off") {
+    return fields.bad("/choice/speculation", mode, "auto, fixed or off");
+  }
   KAKEYA_ASSIGN(out.choice.verify_width, fields.get<std::size_t>("/choice/verify_width", "a number"));
   if (fields.has("/acceptance_band")) {
     AcceptanceBand& band = out.band.emplace();
@@ -118,27 +163,43 @@ Result<Profile> read_profile(const std::string& path) {
   return out;
 }
 
-Result<std::optional<Profile>> find_profile(const Engine& engine) {
-  const ModelInfo& target = engine.target();
+Result<FoundProfile> find_profile(const ProfileSubject& subject) {
+  const ModelInfo& target = subject.target;
   const std::string directory = config_directory();
-  if (directory.empty() || !any_profile(fs::path(directory) / "profiles", file_stem(target.id))) {
-    return std::optional<Profile>();
-  }
+  FoundProfile out;
+  if (directory.empty() || !any_profile(fs::path(directory) / "profiles", file_stem(target.id))) return out;
   KAKEYA_ASSIGN(const std::string fingerprint, model_fingerprint(target.path, ModelRole::kTarget, ""));
   KAKEYA_ASSIGN(const std::string path, profile_path(target.id, fingerprint));
   auto profile = read_profile(path);
-  if (!profile.ok() && profile.error().code == ErrorCode::kNotFound) return std::optional<Profile>();
+  if (!profile.ok() && profile.error().code == ErrorCode::kNotFound) {
+    out.refusal = fmt::format("found profiles of {} in {}/profiles, but of other weights than these; {}",
+                              target.id, directory, renewal(subject));
+    return out;
+  }
   if (!profile.ok()) {
     return Error{profile.error().code,
                  profile.error().message + "; remove the file, or run with --no-profile"};
   }
-  if (profile->target_fingerprint != fingerprint) return std::optional<Profile>();
-  KAKEYA_ASSIGN(const std::string draft, draft_fingerprint(engine));
-  if (draft == profile->draft_fingerprint) return std::optional<Profile>(std::move(*profile));
-  fmt::print(stderr,
-             "note: the profile {} was measured {}, so it does not count; kakeya-llm tune renews it\n", path,
-             profile->draft_fingerprint.empty() ? "without a draft" : "with another draft");
-  return std::optional<Profile>();
+  KAKEYA_ASSIGN(out.refusal, misfit(*profile, subject, fingerprint));
+  if (out.refusal.empty()) out.profile = std::move(*profile);
+  return out;
+}
+
+Result<Profile> take_profile(const std::string& path, const ProfileSubject& subject) {
+  KAKEYA_ASSIGN(Profile profile, read_profile(path));
+  KAKEYA_ASSIGN(const std::string fingerprint,
+                model_fingerprint(subject.target.path, ModelRole::kTarget, ""));
+  KAKEYA_ASSIGN(const std::string refusal, misfit(profile, subject, fingerprint));
+  if (!refusal.empty()) return unsupported(refusal);
+  return profile;
+}
+
+std::string band_words(const std::optional<Profile>& profile, double acceptance_length) {
+  if (!profile || !profile->band || acceptance_length <= 0) return {};
+  const AcceptanceBand& band = *profile->band;
+  return fmt::format(
+      "acceptance length {:.2f} here; {:.2f} when it was tuned, {:.2f} to {:.2f} over {} requests",
+      acceptance_length, band.mean, band.low, band.high, band.window);
 }
 
 }  // namespace kakeya::cli

@@ -30,7 +30,10 @@ struct AcceptanceBand {
 struct Profile {
   std::string path;
   std::string created_at;
+  std::string target_id, draft_id;                    // draft: empty without one
   std::string target_fingerprint, draft_fingerprint;  // draft: empty without one
+  std::string cpu, isa;                               // of the machine
+  int cores = 0;
   ProfileChoice choice;
   std::optional<AcceptanceBand> band;  // none without a draft
 };
@@ -42,8 +45,28 @@ Result<std::string> profile_path(const std::string& id, const std::string& finge
 // Errors: kNotFound, kIo, kCorruptData naming the field.
 Result<Profile> read_profile(const std::string& path);
 
-// The profile that fits this engine's target and draft; nothing when there is none. A profile measured with
-// another draft is left out with a note on stderr. Errors: those of read_profile, with what to do.
-Result<std::optional<Profile>> find_profile(const Engine& engine);
+// What a profile must have been measured with to count.
+struct ProfileSubject {
+  const ModelInfo& target;
+  const ModelInfo* draft = nullptr;
+  std::string isa;
+};
+inline ProfileSubject subject_of(const Engine& engine) {
+  return {engine.target(), engine.draft(), engine.isa()};
+}
+
+struct FoundProfile {
+  std::optional<Profile> profile;  // that counts
+  std::string refusal;             // of one that is there and does not: found, expected, next step
+};
+// The profile of the target in its usual place. Errors: those of read_profile, with what to do.
+Result<FoundProfile> find_profile(const ProfileSubject& subject);
+// The profile in `path`, which must count. Errors: those of read_profile; kUnsupported (another model, draft
+// or machine: names both, and the next step).
+Result<Profile> take_profile(const std::string& path, const ProfileSubject& subject);
+
+// "acceptance length 2.10 here; 3.10 when it was tuned, 2.85 to 3.35 over 20 requests": for a reader of
+// statistics. Empty without a band.
+std::string band_words(const std::optional<Profile>& profile, double acceptance_length);
 
 }  // namespace kakeya::cli

@@ -90,14 +90,30 @@ Result<dialog::DialogRequest> request_of(const Flags& flags, const std::string& 
   return request;
 }
 
-int finish(const Flags& flags, const Engine& engine, const Answered& answer, std::size_t kv_bytes) {
+nlohmann::ordered_json profile_json(const std::optional<Profile>& profile) {
+  if (!profile) return {};
+  nlohmann::ordered_json out = {{"path", profile->path}, {"created_at", profile->created_at}};
+  out["acceptance_band"] = nlohmann::ordered_json();
+  if (const auto& band = profile->band) {
+    out["acceptance_band"] = {
+        {"mean", band->mean}, {"low", band->low}, {"high", band->high}, {"window", band->window}};
+  }
+  return out;
+}
+
+int finish(const Flags& flags, const OpenModel& model, const Answered& answer, std::size_t kv_bytes) {
+  const std::string band =
+      band_words(model.profile, sum_cycles(answer.summary.completion.cycles).acceptance_length);
   const bool cancelled = answer.summary.completion.finish == FinishReason::kCancelled;
   if (flags.json) {
-    print_json(answer_json(engine, answer, kv_bytes));
+    auto out = answer_json(*model.engine, answer, kv_bytes);
+    out["profile"] = profile_json(model.profile);
+    print_json(out);
   } else {
     fmt::print("\n");
     std::fflush(stdout);
     if (flags.stats) fmt::print(stderr, "{}\n", stats_line(answer, kv_bytes));
+    if (flags.stats && !band.empty()) fmt::print(stderr, "[{}]\n", band);
     if (cancelled) fmt::print(stderr, "interrupted\n");
   }
   return cancelled ? kInterruptedCode : kOk;
@@ -128,7 +144,7 @@ int run(Flags flags, const Context& context) {
   const auto answer = follow(engine, **reply, view);
   if (!answer.ok()) return fail(answer.error());
   const ServiceStats stats = (*service)->stats();
-  return finish(flags, engine, *answer, stats.kv_bytes + stats.draft_kv_bytes);
+  return finish(flags, *model, *answer, stats.kv_bytes + stats.draft_kv_bytes);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "cli/commands.h"
-#include "cli/profile.h"
+#include "cli/model_setup.h"
 #include "serve/limited_service.h"
 
 namespace kakeya::cli {
@@ -29,6 +29,9 @@ struct Flags {
   std::vector<std::string> hosts;
   std::int64_t timeout_s = 0, grace_s = 30;
   bool quiet = false, list_devices = false, no_profile = false;
+  std::string profile;
+  std::string speculation;  // of requests that name none; empty = the profile's, else auto
+  std::size_t verify_width = 0;
 };
 
 // SIGINT and SIGTERM, taken by a thread of its own: the first asks for the end, the second one is it.
@@ -76,8 +79,48 @@ void add_keys(serve::Options& options) {
   if (options.api_keys.empty() && key != nullptr && *key != '\0') options.api_keys.emplace_back(key);
 }
 
+std::string drafting_words(const Flags& flags) {
+  if (flags.verify_width != 0) return fmt::format("fixed, width {}", flags.verify_width);
+  return flags.speculation.empty() ? "auto" : flags.speculation;
+}
+
+// Requests that say nothing about drafting get the server's own way.
+struct Drafting {
+  Speculation speculation = Speculation::kAuto;
+  std::size_t verify_width = 0;
+
+  void apply(dialog::DialogRequest& request) const {
+    if (request.speculation || request.block_size != 0 || request.verify_width != 0) return;
+    request.speculation = speculation;
+    request.verify_width = verify_width;
+  }
+};
+Result<Drafting> drafting_of(const Flags& flags, const Engine& engine) {
+  Drafting out;
+  if (!flags.speculation.empty()) {
+    KAKEYA_ASSIGN(out.speculation, parse_speculation(flags.speculation));
+  }
+  if (flags.speculation == "fixed" && engine.draft() == nullptr) {
+    return invalid_argument("--speculation fixed needs a draft, and there is none; add --draft NAME");
+  }
+  if (flags.verify_width == 0) return out;
+  if (flags.speculation == "auto" || flags.speculation == "off") {
+    return invalid_argument(
+        fmt::format("found --verify-width {} and --speculation {}, expected --speculation fixed",
+                    flags.verify_width, flags.speculation));
+  }
+  if (engine.draft() == nullptr) {
+    return invalid_argument("--verify-width is about a draft, and there is none; add --draft NAME");
+  }
+  out.speculation = Speculation::kFixed;
+  out.verify_width = flags.verify_width;
+  return out;
+}
+
 // The words that starters of llama-server wait for.
-void print_ready(const serve::Server& server, const serve::Options& options, const Service& service) {
+void print_ready(const serve::Server& server, const Flags& flags, const Engine& engine,
+                 const Service& service) {
+  const serve::Options& options = flags.server;
   for (const std::string& url : server.urls()) {
     fmt::print(stderr, "main: server is listening on {} - starting the main loop\n", url);
   }
@@ -87,8 +130,8 @@ void print_ready(const serve::Server& server, const serve::Options& options, con
     fmt::print(stderr, "warning: no API key: every machine that reaches this address can use it\n");
   }
   const SessionOptions& session = service.options().session;
-  fmt::print(stderr, "{} slots of {} tokens, KV {}\n", service.options().slots, session.max_tokens,
-             session.kv);
+  fmt::print(stderr, "{} slots of {} tokens, KV {}{}\n", service.options().slots, session.max_tokens,
+             session.kv, engine.draft() == nullptr ? "" : ", drafting " + drafting_words(flags));
   std::fflush(stdout);
   std::fflush(stderr);
 }
@@ -100,16 +143,22 @@ void print_devices(const Context& context) {
              static_cast<long long>(pages) * page / (1 << 20));
 }
 
-// What the flags leave open, the profile of `tune` says: channels, and where the tripwire is.
+// What the flags leave open, the profile of `tune` says: channels, drafting, and where the tripwire is.
 Status apply_profile(Flags& flags, const Engine& engine, const CLI::App& command) {
-  if (flags.no_profile) return {};
-  KAKEYA_ASSIGN(const auto profile, find_profile(engine));
+  KAKEYA_ASSIGN(const auto profile, profile_for(engine, flags.profile, flags.no_profile));
   if (!profile) return {};
+  if (flags.speculation.empty() && flags.verify_width == 0 && engine.draft() != nullptr) {
+    flags.speculation = profile->choice.speculation;
+    if (flags.speculation == "fixed") flags.verify_width = profile->choice.verify_width;
+  }
   if (command.count("--kv") == 0) flags.service.session.kv = profile->choice.kv;
   if (command.count("--draft-kv") == 0) flags.service.session.draft_kv = profile->choice.draft_kv;
   if (command.count("--tripwire") == 0 && profile->band) flags.server.tripwire = profile->band->low;
-  fmt::print(stderr, "note: KV {}, tripwire {:.2f} by the profile of {} ({}); --no-profile leaves it out\n",
-             flags.service.session.kv, flags.server.tripwire, profile->created_at, profile->path);
+  fmt::print(
+      stderr,
+      "note: KV {}, tripwire {:.2f}, drafting {} by the profile of {} ({}); --no-profile leaves it out\n",
+      flags.service.session.kv, flags.server.tripwire, drafting_words(flags), profile->created_at,
+      profile->path);
   return {};
 }
 
@@ -140,18 +189,21 @@ int run(Flags flags, const CLI::App& command, const Context& context) {
   if (const Status applied = apply_profile(flags, **engine, command); !applied.ok()) {
     return fail(applied.error());
   }
+  const auto drafting = drafting_of(flags, **engine);
+  if (!drafting.ok()) return fail(drafting.error());
   resolve(flags, **engine);
   auto service = (*engine)->new_service(flags.service);
   if (!service.ok()) return fail(service.error(), "kakeya-llm codec list shows the KV channels");
   serve::LimitedService limited(**service, flags.server.max_prompt_tokens);
   const auto ask = [&](dialog::DialogRequest request) {
+    drafting->apply(request);
     return dialog::ask(**engine, limited, std::move(request));
   };
   const auto server = serve::Server::start(**engine, limited, flags.server, ask);
   if (!server.ok()) return fail(server.error());
   signals->expect();
   mention_known_draft(flags.engine);
-  print_ready(**server, flags.server, **service);
+  print_ready(**server, flags, **engine, **service);
   signals->wait();
   fmt::print(stderr, "closing: running requests have {} s; a second signal ends at once\n", flags.grace_s);
   (*server)->drain();
@@ -171,7 +223,14 @@ void add_model_flags(CLI::App* command, Flags& flags) {
       ->capture_default_str();
   command->add_option("--alias,-a", flags.server.model_id,
                       "the model's id for clients; default its own name");
-  command->add_flag("--no-profile", flags.no_profile, "leave out what 'tune' found for this model");
+  add_profile_flags(command, flags.profile, flags.no_profile);
+  command
+      ->add_option(
+          "--speculation", flags.speculation,
+          "drafting of requests that do not name it: auto, fixed or off. Default: the profile's, else auto")
+      ->check(CLI::IsMember({"auto", "fixed", "off"}));
+  command->add_option("--verify-width", flags.verify_width,
+                      "rows the target verifies at once, with --speculation fixed; 0 = the draft's block");
   SessionOptions& session = flags.service.session;
   command->add_option("--kv", session.kv, "KV channel of the target; 'codec list' shows them")
       ->capture_default_str();

@@ -1,5 +1,5 @@
 // kakeya-llm tune: which KV channel and which drafting are best here, on the user's prompts; written down as
-// a profile that run and chat read.
+// a profile that run, chat and serve read.
 #include <fmt/format.h>
 #include <kakeya/estimate.h>
 #include <unistd.h>
@@ -55,10 +55,17 @@ Result<Measured> measure(const Engine& engine, Flags& flags) {
     KAKEYA_ASSIGN(out.draft_fingerprint, model_fingerprint(engine.draft()->path, ModelRole::kDraft, ""));
   }
   KAKEYA_ASSIGN(out.prompts, load_prompts(engine, flags.tune));
-  KAKEYA_ASSIGN(out.channels, measure_channels(engine, flags.tune, out.prompts, show_progress));
+  TurnRules turns{flags.tune.budget_s / 2, flags.rules.rounds, show_progress};
+  const auto channels = [&](const std::vector<ChannelCell>& cells) {
+    return channel_state(cells, flags.rules);
+  };
+  KAKEYA_ASSIGN(out.channels,
+                measure_channels(engine, flags.tune, out.prompts, turns, channels, out.channel_course));
   judge_channels(out.channels, flags.rules, out.choice);
   const std::string kv = out.channels[out.choice.channel].name;
-  KAKEYA_ASSIGN(out.modes, measure_modes(engine, flags.tune, kv, out.prompts, show_progress));
+  turns.seconds = std::max(flags.tune.budget_s - out.channel_course.seconds, 0.0);
+  const auto modes = [&](const std::vector<ModeCell>& cells) { return modes_decided(cells, flags.rules); };
+  KAKEYA_ASSIGN(out.modes, measure_modes(engine, flags.tune, kv, out.prompts, turns, modes, out.mode_course));
   judge_modes(out.modes, flags.rules, out.choice);
   return out;
 }
@@ -96,7 +103,9 @@ int finish(const Flags& flags, const Engine& engine, const Measured& measured) {
   }
   if (flags.dry_run) return kOk;
   fmt::print("profile: {}\n", path);
-  if (flags.out.empty()) fmt::print("run and chat use it from now on; --no-profile or other flags win\n");
+  fmt::print("{}\n", flags.out.empty()
+                         ? "run, chat and serve use it from now on; --no-profile or other flags win"
+                         : "run, chat and serve take it with --profile");
   return kOk;
 }
 
@@ -136,6 +145,11 @@ void add_measure_flags(CLI::App* command, Flags& flags) {
       ->allow_extra_args(false)
       ->check(CLI::Range(2, 512));
   command->add_option("--seed", flags.tune.seed, "of the choice of prompts")->capture_default_str();
+  command
+      ->add_option("--budget", flags.tune.budget_s,
+                   "seconds for the timed rounds; they go on until the fastest is told apart from the others")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--margin", flags.rules.margin_pp, "points of acceptance rate that a channel may lose")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -150,12 +164,12 @@ void add_measure_flags(CLI::App* command, Flags& flags) {
 
 void add_tune(CLI::App& app, Context& context) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      add_command(app, "tune", "Measure which KV channel and drafting suit this machine, and remember it",
-                  "  kakeya-llm tune\n"
-                  "  kakeya-llm tune Qwen/Qwen3-8B --prompts my-prompts.txt\n"
-                  "  kakeya-llm tune qwen3-4b --channels e8-q38,e8-q10,q8_0 --widths 4,8,16 --margin 2\n"
-                  "run and chat read what it writes. docs/howto/tune.md has the rules and the format.");
+  CLI::App* command = add_command(
+      app, "tune", "Measure which KV channel and drafting suit this machine, and remember it",
+      "  kakeya-llm tune\n"
+      "  kakeya-llm tune Qwen/Qwen3-8B --prompts my-prompts.txt\n"
+      "  kakeya-llm tune qwen3-4b --channels e8-q38,e8-q10,q8_0 --widths 4,8,16 --budget 1800\n"
+      "run, chat and serve read what it writes. docs/howto/tune.md has the rules and the format.");
   command->add_option("model", flags->model_argument,
                       "'tiny', a short name, ORG/REPO, a GGUF file or a directory");
   command->add_option("-m,--model", flags->model.model, "model when none is named as an argument")
@@ -168,7 +182,7 @@ void add_tune(CLI::App& app, Context& context) {
       ->capture_default_str();
   add_measure_flags(command, *flags);
   command->add_option("--out", flags->out,
-                      "file for the profile, instead of the place where run and chat look");
+                      "file for the profile, instead of the place where run, chat and serve look");
   command->add_flag("--dry-run", flags->dry_run, "measure and show; write nothing");
   command->add_flag("--json", flags->json, "the profile as one JSON object");
   on_run(command, context, [flags, &context] { return run(*flags, context); });

@@ -1,87 +1,22 @@
 #include "cli/tune_measure.h"
 
 #include <fmt/format.h>
-#include <kakeya/chat.h>
 #include <kakeya/codec.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <sstream>
-
-#include "acceptance/dataset.h"
-#include "acceptance/files.h"
-#include "acceptance/prompt_style.h"
+#include <optional>
 
 namespace kakeya::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kMaxPromptBytes = std::size_t{64} << 20;
 constexpr int kWarmUpTokens = 16;
+constexpr std::size_t kLeastPrompts = 2, kLeastRounds = 2;
 
 Error cancelled() { return {ErrorCode::kCancelled, "tune: interrupted, nothing written"}; }
-
-Result<std::vector<Token>> chat_ids(const Engine& engine, const std::string& text) {
-  ChatRequest request;
-  request.messages.push_back({"user", text, {}, {}});
-  if (engine.template_family() == "qwen3") request.enable_thinking = false;
-  return engine.encode_chat(request);
-}
-
-// The text of one line of the user's file.
-Result<std::string> line_text(const std::string& path, std::size_t number, const std::string& line) {
-  if (line.front() != '{') return line;
-  const Json json = Json::parse(line, nullptr, false);
-  if (json.is_object() && json.contains("prompt") && json["prompt"].is_string()) {
-    return json["prompt"].get<std::string>();
-  }
-  return corrupt_data(
-      fmt::format("read {}: line {}: expected a text, or a JSON object with \"prompt\"", path, number));
-}
-
-Status add_file(const Engine& engine, const TuneOptions& options, TunePrompts& out) {
-  out.source = options.prompts_file;
-  KAKEYA_ASSIGN(const std::string text, acceptance::read_whole_file(options.prompts_file, kMaxPromptBytes));
-  std::istringstream lines(text);
-  std::string line, all;
-  for (std::size_t number = 1; std::getline(lines, line) && out.prompts.size() < options.samples; ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    KAKEYA_ASSIGN(const std::string prompt, line_text(options.prompts_file, number, line));
-    all += prompt + "\n";
-    TunePrompt item{fmt::format("line {}", number), {}};
-    KAKEYA_ASSIGN(item.ids, chat_ids(engine, prompt));
-    out.prompts.push_back(std::move(item));
-  }
-  if (out.prompts.empty())
-    return corrupt_data(fmt::format("read {}: no prompts, expected one a line", out.source));
-  out.sha256 = acceptance::sha256_text(all);
-  return {};
-}
-
-Status add_embedded(const Engine& engine, const TuneOptions& options, TunePrompts& out) {
-  out.source = "embedded: gsm-mini, py-mini";
-  acceptance::DatasetOptions from;
-  KAKEYA_ASSIGN(from.share_dir, find_share_dir(""));
-  from.allow_network = false;
-  from.seed = options.seed;
-  std::string all;
-  for (const char* name : {"gsm-mini", "py-mini"}) {
-    from.n_samples = name[0] == 'g' ? options.samples - options.samples / 2 : options.samples / 2;
-    if (from.n_samples == 0) continue;
-    KAKEYA_ASSIGN(const acceptance::Dataset set, acceptance::load_dataset(name, from));
-    for (const acceptance::Problem& problem : set.problems) {
-      const acceptance::PromptText text = acceptance::prompt_text(problem, acceptance::PromptStyle::kPlain);
-      all += text.text + "\n";
-      TunePrompt item{problem.task_id, {}};
-      KAKEYA_ASSIGN(item.ids, text.chat ? chat_ids(engine, text.text) : engine.encode(text.text, false));
-      out.prompts.push_back(std::move(item));
-    }
-  }
-  out.sha256 = acceptance::sha256_text(all);
-  return {};
-}
 
 std::size_t context_for(const Engine& engine, const TuneOptions& options, const TunePrompts& prompts) {
   std::size_t longest = 0;
@@ -137,39 +72,88 @@ Status run_forced(const Engine& engine, Session& session, const TunePrompt& prom
   return {};
 }
 
-// The modes to try, the usual one first.
+// The modes to try, the plainest first: that one is taken where times do not tell them apart.
 std::vector<ModeCell> modes_of(const Engine& engine, const TuneOptions& options) {
-  std::vector<ModeCell> out;
-  if (engine.draft() != nullptr) {
-    out.push_back({Speculation::kAuto, 0, {}});
-    std::vector<std::size_t> widths = options.widths;
-    const std::size_t block = engine.draft()->block_size;
-    for (std::size_t width = 2; options.widths.empty() && width < block; width *= 2) widths.push_back(width);
-    if (options.widths.empty()) widths.push_back(block);
-    for (const std::size_t width : widths) out.push_back({Speculation::kFixed, width, {}});
-  }
-  out.push_back({Speculation::kOff, 0, {}});
+  std::vector<ModeCell> out = {{Speculation::kOff, 0, {}}};
+  if (engine.draft() == nullptr) return out;
+  out.push_back({Speculation::kAuto, 0, {}});
+  std::vector<std::size_t> widths = options.widths;
+  const std::size_t block = engine.draft()->block_size;
+  for (std::size_t width = 2; options.widths.empty() && width < block; width *= 2) widths.push_back(width);
+  if (options.widths.empty()) widths.push_back(block);
+  std::ranges::sort(widths);
+  for (const std::size_t width : widths) out.push_back({Speculation::kFixed, width, {}});
   return out;
 }
+
+Status warm_up(Session& session, const TuneOptions& options, const TunePrompts& prompts, std::size_t context,
+               Speculation speculation, std::size_t width) {
+  GenerateOptions warm = greedy(options, 1, speculation, width);
+  warm.max_tokens = std::min(kWarmUpTokens, options.max_tokens);
+  const std::vector<Token>& first = prompts.prompts[0].ids;
+  if (first.size() + static_cast<std::size_t>(warm.max_tokens) > context) return {};
+  KAKEYA_TRY(session.generate(first, warm));
+  return {};
+}
+
+// Rounds of prompts, each with all cells in turn.
+class Turns {
+ public:
+  Turns(const TurnRules& rules, const char* what, std::size_t cells, std::size_t prompts, TuneCourse& course)
+      : rules_(rules), what_(what), cells_(cells), course_(course) {
+    course_ = {};
+    course_.prompts = prompts;
+  }
+  // `one` runs cell c on prompt p in round r; `done` asks after each round whether it is decided.
+  template <class One, class Done>
+  Status run(One&& one, Done&& done) {
+    while (true) {
+      KAKEYA_TRY(round(one));
+      ++course_.rounds;
+      course_.seconds = seconds();
+      const bool told = done();
+      if (told && course_.rounds >= kLeastRounds) return end("decided");
+      if (course_.seconds >= rules_.seconds) return end("budget");
+      if (course_.rounds >= rules_.most_rounds) return end("rounds");
+    }
+  }
+
+ private:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  Status end(const char* why) {
+    course_.ended = why;
+    return {};
+  }
+  template <class One>
+  Status round(One& one) {
+    const std::size_t r = course_.rounds;
+    for (std::size_t p = 0; p < course_.prompts; ++p) {
+      if (r == 0 && p >= kLeastPrompts && seconds() >= rules_.seconds) {
+        course_.prompts = p;  // a budget for fewer prompts than there are
+        return {};
+      }
+      for (std::size_t i = 0; i < cells_; ++i) {
+        const std::size_t turn = r % 2 == 0 ? i : cells_ - 1 - i;
+        const std::string what = fmt::format("{}, round {}", what_, r + 1);
+        if (!rules_.progress(what, p * cells_ + i, course_.prompts * cells_)) return cancelled();
+        KAKEYA_TRY(one((turn + p + r) % cells_, p, r));
+      }
+    }
+    return {};
+  }
+
+  const TurnRules& rules_;
+  const char* what_;
+  std::size_t cells_;
+  TuneCourse& course_;
+  Clock::time_point start_ = Clock::now();
+};
 
 }  // namespace
 
-Result<TunePrompts> load_prompts(const Engine& engine, const TuneOptions& options) {
-  TunePrompts out;
-  KAKEYA_TRY(options.prompts_file.empty() ? add_embedded(engine, options, out)
-                                          : add_file(engine, options, out));
-  const std::size_t context = engine.target().max_position_embeddings;
-  for (const TunePrompt& prompt : out.prompts) {
-    if (prompt.ids.size() + 2 <= context) continue;
-    return Error{ErrorCode::kContextOverflow,
-                 fmt::format("{}: {} has {} tokens, expected at most {}, two fewer than the context",
-                             out.source, prompt.id, prompt.ids.size(), context - 2)};
-  }
-  return out;
-}
-
 Result<std::vector<ChannelCell>> measure_channels(const Engine& engine, const TuneOptions& options,
-                                                  const TunePrompts& prompts, const TuneProgress& progress) {
+                                                  const TunePrompts& prompts, const TurnRules& rules,
+                                                  const ChannelQuestion& ask, TuneCourse& course) {
   const std::size_t context = context_for(engine, options, prompts);
   const ModelInfo& target = engine.target();
   std::vector<ChannelCell> cells;
@@ -180,60 +164,70 @@ Result<std::vector<ChannelCell>> measure_channels(const Engine& engine, const Tu
     cells.push_back({name, info.bits_allocated, info.bits_allocated / 8 * vectors, {}});
     cells.back().runs.resize(prompts.prompts.size());
     KAKEYA_ASSIGN(SessionPtr session, open_session(engine, options, name, context));
-    GenerateOptions warm = greedy(options, 1, Speculation::kAuto, 0);
-    warm.max_tokens = std::min(kWarmUpTokens, options.max_tokens);
-    if (prompts.prompts[0].ids.size() + static_cast<std::size_t>(warm.max_tokens) <= context) {
-      KAKEYA_TRY(session->generate(prompts.prompts[0].ids, warm));
-    }
+    KAKEYA_TRY(warm_up(*session, options, prompts, context, Speculation::kAuto, 0));
     sessions.push_back(std::move(session));
   }
-  std::size_t done = 0;
-  for (std::size_t p = 0; p < prompts.prompts.size(); ++p) {
+  std::optional<Generation> reference;  // of the prompt at hand; bf16 is the first channel
+  std::size_t reference_of = prompts.prompts.size();
+  std::vector<bool> matter(cells.size(), true);
+  const auto one = [&](std::size_t c, std::size_t p, std::size_t round) -> Status {
+    if (!matter[c]) return {};
     const TunePrompt& prompt = prompts.prompts[p];
     const std::size_t room = context - prompt.ids.size();
-    // bf16 is the first channel.
-    KAKEYA_ASSIGN(const Generation reference,
-                  sessions[0]->generate(prompt.ids, greedy(options, room, Speculation::kFixed, 0)));
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      const std::size_t c = (i + p) % cells.size();
-      if (!progress("channels", done++, cells.size() * prompts.prompts.size())) return cancelled();
-      ChannelRun& run = cells[c].runs[p];
-      KAKEYA_TRY(run_forced(engine, *sessions[c], prompt, reference, run));
-      KAKEYA_ASSIGN(const Generation own,
-                    sessions[c]->generate(prompt.ids, greedy(options, room, Speculation::kAuto, 0)));
-      run.ms = total_ms(own);
-      run.tokens = own.ids.size();
+    ChannelRun& run = cells[c].runs[p];
+    if (round == 0 && reference_of != p) {
+      KAKEYA_ASSIGN(reference,
+                    sessions[0]->generate(prompt.ids, greedy(options, room, Speculation::kFixed, 0)));
+      reference_of = p;
     }
-  }
+    if (round == 0) KAKEYA_TRY(run_forced(engine, *sessions[c], prompt, *reference, run));
+    KAKEYA_ASSIGN(const Generation own,
+                  sessions[c]->generate(prompt.ids, greedy(options, room, Speculation::kAuto, 0)));
+    run.ms.push_back(total_ms(own));
+    run.tokens = own.ids.size();
+    return {};
+  };
+  Turns turns(rules, "channels", cells.size(), prompts.prompts.size(), course);
+  KAKEYA_TRY(turns.run(one, [&] {
+    for (ChannelCell& cell : cells) cell.runs.resize(course.prompts);
+    const ChannelState state = ask(cells);
+    matter = state.matter;
+    return state.decided;
+  }));
   return cells;
 }
 
 Result<std::vector<ModeCell>> measure_modes(const Engine& engine, const TuneOptions& options,
                                             const std::string& kv, const TunePrompts& prompts,
-                                            const TuneProgress& progress) {
+                                            const TurnRules& rules, const ModeQuestion& ask,
+                                            TuneCourse& course) {
   const std::size_t context = context_for(engine, options, prompts);
   std::vector<ModeCell> cells = modes_of(engine, options);
   KAKEYA_ASSIGN(const SessionPtr session, open_session(engine, options, kv, context));
-  for (ModeCell& cell : cells) cell.runs.resize(prompts.prompts.size());
-  std::size_t done = 0;
-  for (std::size_t p = 0; p < prompts.prompts.size(); ++p) {
-    const TunePrompt& prompt = prompts.prompts[p];
-    for (std::size_t i = 0; i < cells.size(); ++i) {
-      ModeCell& cell = cells[(i + p) % cells.size()];
-      if (!progress("drafting", done++, cells.size() * prompts.prompts.size())) return cancelled();
-      KAKEYA_ASSIGN(const Generation out,
-                    session->generate(prompt.ids, greedy(options, context - prompt.ids.size(),
-                                                         cell.speculation, cell.width)));
-      ModeRun& run = cell.runs[p];
-      run.ms = total_ms(out);
-      run.tokens = out.ids.size();
-      for (const Cycle& cycle : out.cycles) {
-        if (cycle.proposed == 0) continue;
-        ++run.cycles;
-        run.accepted += cycle.accepted;
-      }
-    }
+  for (ModeCell& cell : cells) {
+    cell.runs.resize(prompts.prompts.size());
+    KAKEYA_TRY(warm_up(*session, options, prompts, context, cell.speculation, cell.width));
   }
+  const auto one = [&](std::size_t c, std::size_t p, std::size_t round) -> Status {
+    ModeCell& cell = cells[c];
+    const std::vector<Token>& ids = prompts.prompts[p].ids;
+    KAKEYA_ASSIGN(const Generation out, session->generate(ids, greedy(options, context - ids.size(),
+                                                                      cell.speculation, cell.width)));
+    ModeRun& run = cell.runs[p];
+    run.ms.push_back(total_ms(out));
+    run.tokens = out.ids.size();
+    for (const Cycle& cycle : out.cycles) {
+      if (round > 0 || cycle.proposed == 0) continue;
+      ++run.cycles;
+      run.accepted += cycle.accepted;
+    }
+    return {};
+  };
+  Turns turns(rules, "drafting", cells.size(), prompts.prompts.size(), course);
+  KAKEYA_TRY(turns.run(one, [&] {
+    for (ModeCell& cell : cells) cell.runs.resize(course.prompts);
+    return ask(cells);
+  }));
   return cells;
 }
 

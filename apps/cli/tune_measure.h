@@ -1,4 +1,4 @@
-// The measurements of `tune`: prompts, and what every channel and every mode of drafting did with them.
+// The measurements of `tune`: what every channel and every mode of drafting did with the prompts.
 #pragma once
 #include <kakeya/engine.h>
 #include <kakeya/session.h>
@@ -7,42 +7,18 @@
 #include <string>
 #include <vector>
 
-#include "cli/command.h"
+#include "cli/tune_prompts.h"
+#include "cli/tune_timing.h"
 
 namespace kakeya::cli {
-
-struct TunePrompt {
-  std::string id;
-  std::vector<Token> ids;
-};
-
-struct TunePrompts {
-  std::string source;  // file, or "embedded: gsm-mini, py-mini"
-  std::string sha256;  // of the texts
-  std::vector<TunePrompt> prompts;
-};
-
-struct TuneOptions {
-  std::string prompts_file;                                                   // empty = the embedded sets
-  std::size_t samples = 16;                                                   // prompts at most
-  int max_tokens = 128;                                                       // an answer
-  std::vector<std::string> channels = {"bf16", "e8-q38", "e8-q10", "e8-q4"};  // bf16 is always first
-  std::string draft_kv = "bf16";
-  std::vector<std::size_t> widths;  // empty = 2, 4, ... up to the draft's block
-  std::uint64_t seed = 0;
-};
-
-// A text line is one user turn; a JSON line {"prompt": TEXT} too. Errors: kNotFound, kIo, kCorruptData with
-// the line, those of encoding.
-Result<TunePrompts> load_prompts(const Engine& engine, const TuneOptions& options);
 
 // One prompt under one channel.
 struct ChannelRun {
   std::uint64_t proposed = 0, accepted = 0;  // forced along the bf16 answer, whole blocks
   std::size_t positions = 0, top1_agree = 0;
-  double kl_sum = 0;  // nats
-  double ms = 0;      // of its own answer, speculation auto
-  std::size_t tokens = 0;
+  double kl_sum = 0;       // nats
+  std::vector<double> ms;  // of its own answer, speculation auto; one a round
+  std::size_t tokens = 0;  // of it
 };
 
 struct ChannelCell {
@@ -53,7 +29,7 @@ struct ChannelCell {
 
 // One prompt under one mode of drafting, in the chosen channel.
 struct ModeRun {
-  double ms = 0;
+  std::vector<double> ms;  // one a round
   std::size_t tokens = 0;
   std::uint64_t cycles = 0, accepted = 0;  // cycles with drafts
 };
@@ -64,15 +40,54 @@ struct ModeCell {
   std::vector<ModeRun> runs;
 };
 
+// Milliseconds a token, by prompt and round.
+template <class Cell>
+TimeSamples times_of(const Cell& cell) {
+  TimeSamples out;
+  for (const auto& run : cell.runs) {
+    std::vector<double>& rounds = out.emplace_back();
+    for (const double ms : run.ms) {
+      rounds.push_back(ms / static_cast<double>(run.tokens > 0 ? run.tokens : 1));
+    }
+  }
+  return out;
+}
+
+// How a measurement went.
+struct TuneCourse {
+  std::size_t prompts = 0;  // fewer than there are where the budget was small
+  std::size_t rounds = 0;
+  double seconds = 0;
+  std::string ended;  // "decided", "budget", "rounds"
+};
+
 // What is under way, for a line on the terminal; returns false to stop.
 using TuneProgress = std::function<bool(const std::string& what, std::size_t done, std::size_t all)>;
 
-// Cells take turns prompt by prompt, in an order that moves by one each time, so that all see the same
-// minutes. Errors: those of sessions; kCancelled.
+struct TurnRules {
+  double seconds = 0;  // no new round, and from the third on no new prompt of the first round, after so many
+  std::size_t most_rounds = 12;
+  TuneProgress progress;
+};
+
+// Channels whose times still matter, and whether they are told apart; asked after each round.
+struct ChannelState {
+  std::vector<bool> matter;
+  bool decided = false;
+};
+using ChannelQuestion = std::function<ChannelState(const std::vector<ChannelCell>&)>;
+using ModeQuestion = std::function<bool(const std::vector<ModeCell>&)>;
+
+// Cells take turns prompt by prompt, in an order that moves by one each time and runs backwards in every
+// other round, so that all see the same minutes; each has answered once before anything is timed. Rounds go
+// on until the question is decided (two at least), the seconds are over, or there were enough. Errors: those
+// of sessions; kCancelled.
 Result<std::vector<ChannelCell>> measure_channels(const Engine& engine, const TuneOptions& options,
-                                                  const TunePrompts& prompts, const TuneProgress& progress);
+                                                  const TunePrompts& prompts, const TurnRules& rules,
+                                                  const ChannelQuestion& ask, TuneCourse& course);
 Result<std::vector<ModeCell>> measure_modes(const Engine& engine, const TuneOptions& options,
                                             const std::string& kv, const TunePrompts& prompts,
-                                            const TuneProgress& progress);
+                                            const TurnRules& rules, const ModeQuestion& ask,
+                                            TuneCourse& course);
 
 }  // namespace kakeya::cli

@@ -13,6 +13,7 @@ struct Measured {
   TunePrompts prompts;
   std::vector<ChannelCell> channels;
   std::vector<ModeCell> modes;
+  TuneCourse channel_course, mode_course;
   TuneChoice choice;
   std::string target_fingerprint, draft_fingerprint;
 };

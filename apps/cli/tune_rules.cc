@@ -11,25 +11,11 @@ namespace {
 using acceptance::Interval;
 using acceptance::Ratio;
 
-double per_token(double ms, std::size_t tokens) {
-  return ms / static_cast<double>(std::max<std::size_t>(tokens, 1));
-}
-
-template <class Run>
-double median_ms(const std::vector<Run>& runs) {
-  std::vector<double> values;
-  for (const Run& run : runs) values.push_back(per_token(run.ms, run.tokens));
-  return acceptance::quantile(values, 0.5);
-}
-
-// Prompt by prompt, so that a slow minute of the machine counts on both sides.
-template <class Run>
-double median_ratio(const std::vector<Run>& runs, const std::vector<Run>& baseline) {
-  std::vector<double> values;
-  for (std::size_t i = 0; i < runs.size(); ++i) {
-    values.push_back(per_token(runs[i].ms, runs[i].tokens) / per_token(baseline[i].ms, baseline[i].tokens));
-  }
-  return acceptance::quantile(values, 0.5);
+template <class Cell>
+std::vector<TimeSamples> times_of_all(const std::vector<Cell>& cells) {
+  std::vector<TimeSamples> out;
+  for (const Cell& cell : cells) out.push_back(times_of(cell));
+  return out;
 }
 
 std::vector<Ratio> rates(const ChannelCell& cell) {
@@ -64,8 +50,8 @@ ChannelVerdict judge_channel(const ChannelCell& cell, const ChannelCell& baselin
   out.top1 = acceptance::bootstrap_ratio(agreements(cell), bootstrap);
   if (proposed > 0)
     out.drop_pp = acceptance::bootstrap_ratio_difference(rates(baseline), rates(cell), bootstrap);
-  out.ms_per_token = median_ms(cell.runs);
-  out.time_ratio = median_ratio(cell.runs, baseline.runs);
+  out.ms_per_token = median_time(times_of(cell));
+  out.time_ratio = time_ratio(times_of(cell), times_of(baseline));
   out.qualifies = &cell == &baseline;
   if (out.qualifies) return out;
   if (out.drop_pp && !(out.drop_pp->high <= rules.margin_pp)) {
@@ -103,45 +89,67 @@ std::optional<AcceptanceBand> band_of(const ModeCell& cell, const TuneRules& rul
 }  // namespace
 
 void judge_channels(const std::vector<ChannelCell>& cells, const TuneRules& rules, TuneChoice& choice) {
-  for (const ChannelCell& cell : cells) choice.channels.push_back(judge_channel(cell, cells[0], rules));
-  double fastest = choice.channels[0].time_ratio;
-  for (const ChannelVerdict& verdict : choice.channels) {
-    if (verdict.qualifies) fastest = std::min(fastest, verdict.time_ratio);
-  }
-  double smallest = -1;
+  std::vector<TimeSamples> times;
+  std::vector<std::size_t> of;
   for (std::size_t i = 0; i < cells.size(); ++i) {
-    const ChannelVerdict& verdict = choice.channels[i];
-    if (!verdict.qualifies || verdict.time_ratio > fastest * (1 + rules.tie)) continue;
-    if (smallest >= 0 && cells[i].bytes_per_token >= smallest) continue;
-    smallest = cells[i].bytes_per_token;
-    choice.channel = i;
+    choice.channels.push_back(judge_channel(cells[i], cells[0], rules));
+    if (!choice.channels[i].qualifies) continue;
+    times.push_back(times_of(cells[i]));
+    of.push_back(i);
+  }
+  const std::vector<TimeVerdict> verdicts = compare_times(times, rules.tie);
+  double smallest = -1;
+  for (std::size_t i = 0; i < of.size(); ++i) {
+    choice.channels[of[i]].against_best = verdicts[i];
+    if (verdicts[i].standing != Standing::kBest && verdicts[i].standing != Standing::kEqual) continue;
+    if (smallest >= 0 && cells[of[i]].bytes_per_token >= smallest) continue;
+    smallest = cells[of[i]].bytes_per_token;
+    choice.channel = of[i];
   }
   choice.channel_why = fmt::format(
-      "the smallest of the channels that qualify and are within {:.0f} % of the fastest", 100 * rules.tie);
+      "of the channels that qualify: the fewest bytes among the fastest and those whose whole interval is "
+      "within "
+      "{:.0f} % of it",
+      100 * rules.tie);
 }
 
 void judge_modes(const std::vector<ModeCell>& cells, const TuneRules& rules, TuneChoice& choice) {
-  const ModeCell& plain = cells.back();
-  double fastest = 1;
-  for (const ModeCell& cell : cells) {
-    ModeVerdict verdict;
-    verdict.ms_per_token = median_ms(cell.runs);
-    verdict.time_ratio = median_ratio(cell.runs, plain.runs);
+  const std::vector<TimeSamples> times = times_of_all(cells);
+  const std::vector<TimeVerdict> verdicts = compare_times(times, rules.tie);
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    ModeVerdict& verdict = choice.modes.emplace_back();
+    verdict.ms_per_token = median_time(times[i]);
+    verdict.time_ratio = time_ratio(times[i], times[0]);
+    verdict.against_best = verdicts[i];
     double cycles = 0, accepted = 0;
-    for (const ModeRun& run : cell.runs) {
+    for (const ModeRun& run : cells[i].runs) {
       cycles += static_cast<double>(run.cycles);
       accepted += static_cast<double>(run.accepted);
     }
     if (cycles > 0) verdict.acceptance_length = 1 + accepted / cycles;
-    fastest = std::min(fastest, verdict.time_ratio);
-    choice.modes.push_back(verdict);
   }
-  // The first within the tie: auto stands before the fixed widths, and those before plain decoding.
   choice.mode = 0;
-  while (choice.modes[choice.mode].time_ratio > fastest * (1 + rules.tie)) ++choice.mode;
+  while (verdicts[choice.mode].standing == Standing::kSlower) ++choice.mode;
   choice.mode_why = fmt::format(
-      "the first of auto, fixed widths and off that is within {:.0f} % of the fastest", 100 * rules.tie);
+      "the first of off, auto and the fixed widths that is not certainly more than {:.0f} % slower than "
+      "another",
+      100 * rules.tie);
   choice.band = band_of(cells[choice.mode], rules);
+}
+
+ChannelState channel_state(const std::vector<ChannelCell>& cells, const TuneRules& rules) {
+  TuneChoice choice;
+  judge_channels(cells, rules, choice);
+  ChannelState out{{}, true};
+  for (const ChannelVerdict& verdict : choice.channels) {
+    out.matter.push_back(verdict.qualifies);
+    if (verdict.against_best && verdict.against_best->standing == Standing::kUndecided) out.decided = false;
+  }
+  return out;
+}
+
+bool modes_decided(const std::vector<ModeCell>& cells, const TuneRules& rules) {
+  return decided(compare_times(times_of_all(cells), rules.tie));
 }
 
 }  // namespace kakeya::cli

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace kakeya {
 
@@ -14,6 +15,7 @@ enum class ModelRole { kTarget, kDraft };
 struct ModelSummary {
   ModelInfo info;                   // sha256 is empty; random_weights when nothing lies on disk
   std::size_t tensors = 0;          // 0 for random weights
+  std::size_t files = 0;            // that hold them
   std::uint64_t scratch_bytes = 0;  // work buffers at the largest chunk of a prompt
 };
 
@@ -24,6 +26,12 @@ Result<ModelSummary> summarize_model(const std::string& name, ModelRole role, co
 // A digest of configuration, tensor names and shapes and samples of the weights, the same that saved sessions
 // carry: cheap for a large model, and no other model shares it. Errors: as summarize_model.
 Result<std::string> model_fingerprint(const std::string& name, ModelRole role, const std::string& share_dir);
+
+// Whether `draft` can run with `target`: layers, sizes, tapped layers, mask, block and the shapes of all the
+// draft's tensors, from configurations and headers. Errors: those of Engine::open in its words. The value is
+// what runs but is not what a draft trained for this target has: another RoPE, another tokenizer.
+Result<std::vector<std::string>> check_pair(const std::string& target, const std::string& draft,
+                                            const std::string& share_dir);
 
 struct MemoryQuestion {
   std::string kv = "bf16", draft_kv = "bf16";

@@ -29,6 +29,7 @@ struct ServiceRequest {
   std::vector<std::string> stop_strings;
   std::string kv, draft_kv;  // empty = the service's
   std::string client;        // requests of one client wait for each other, not for those of others
+  std::uint64_t group = 0;   // of one answer in several parts: drain() runs all of it or nothing. 0 = alone
   bool reuse_prefix = true;
   std::optional<int> slot;  // take this slot; it is waited for
 };
@@ -126,7 +127,9 @@ class Service {
   virtual Result<std::size_t> restore_slot(int slot, const std::string& path) = 0;
   virtual Status erase_slot(int slot) = 0;
 
-  // Takes no more requests; returns when the running ones are done, or cancels them after `grace`.
+  // Takes no more requests; returns when the running ones are done, those that a free slot is there for,
+  // and those that wait in a group of which one has begun; or ends them after `grace`. What else waits is
+  // told at once (kUnavailable).
   virtual void drain(std::chrono::milliseconds grace) = 0;
   virtual ServiceStats stats() const = 0;
   virtual const ServiceOptions& options() const = 0;  // resolved

@@ -65,7 +65,7 @@ Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, Dialo
   const auto fits = static_cast<int>(std::min<std::size_t>(context - prompt.ids.size(), 1 << 30));
   options.max_tokens = std::min(request.max_tokens.value_or(fits), fits);
   options.logprobs = request.logprobs;
-  options.speculation = request.speculation;
+  options.speculation = request.speculation.value_or(Speculation::kAuto);
   options.block_size = request.block_size;
   options.verify_width = request.verify_width;
   options.ignore_stop = request.ignore_stop;
@@ -76,6 +76,7 @@ Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, Dialo
   out.kv = std::move(request.kv);
   out.draft_kv = std::move(request.draft_kv);
   out.client = std::move(request.client);
+  out.group = request.group;
   out.reuse_prefix = request.reuse_prefix;
   out.slot = request.slot;
 

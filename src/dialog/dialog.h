@@ -34,6 +34,7 @@ struct DialogRequest {
   // response_format, grammar; takes hold after the reasoning. With tools to choose from (kAuto) the answer is
   // calls at once or text in this format; where a call must come it never applies.
   std::optional<ConstraintSpec> format;
+  std::string format_name;  // where the caller had it from ("response_format"), for errors
   Sampling sampling;
   TokenRules rules;               // constraint is set by ask()
   int logprobs = -1;              // as GenerateOptions
@@ -41,11 +42,12 @@ struct DialogRequest {
   std::vector<std::string> stop_strings;
   std::vector<Token> stop_ids;
   bool ignore_stop = false;
-  Speculation speculation = Speculation::kAuto;
+  std::optional<Speculation> speculation;  // not set: auto
   std::size_t block_size = 0, verify_width = 0;
   bool parse_output = true;           // false: all text is content, with all its tokens (raw completions)
   bool reasoning_limit_zero = false;  // reasoning_budget 0: as enable_thinking false
   std::string kv, draft_kv, client;
+  std::uint64_t group = 0;  // as ServiceRequest
   bool reuse_prefix = true;
   std::optional<int> slot;
 };

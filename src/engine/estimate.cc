@@ -8,10 +8,12 @@
 #include <map>
 
 #include "engine/model_place.h"
+#include "engine/tokenizer_match.h"
 #include "formats/model_config.h"
 #include "formats/safetensors.h"
 #include "kv/channel.h"
 #include "kv/page_list.h"
+#include "model/draft_fit.h"
 #include "model/fingerprint.h"
 #include "model/memory_estimate.h"
 #include "model/model.h"
@@ -122,6 +124,7 @@ Result<ModelSummary> summarize_model(const std::string& name, ModelRole role, co
     info.target_layer_ids = config.dflash->target_layer_ids;
   }
   out.tensors = files.store.tensors().size();
+  out.files = files.store.files().size();
   out.scratch_bytes = estimate.scratch_bytes;
   return out;
 }
@@ -129,6 +132,20 @@ Result<ModelSummary> summarize_model(const std::string& name, ModelRole role, co
 Result<std::string> model_fingerprint(const std::string& name, ModelRole role, const std::string& share_dir) {
   KAKEYA_ASSIGN(const Files files, open_files(name, role, share_dir));
   return model::model_fingerprint(files.config, files.store, files.place.directory);
+}
+
+Result<std::vector<std::string>> check_pair(const std::string& target, const std::string& draft,
+                                            const std::string& share_dir) {
+  KAKEYA_ASSIGN(const Files ours, open_files(target, ModelRole::kTarget, share_dir));
+  KAKEYA_ASSIGN(const Files theirs, open_files(draft, ModelRole::kDraft, share_dir));
+  const std::string& what = theirs.place.directory;
+  KAKEYA_TRY(model::check_draft_fit(theirs.config, ours.config, what));
+  if (!theirs.random) KAKEYA_TRY(model::check_draft_tensors(theirs.config, theirs.store, what));
+  std::vector<std::string> odd = model::draft_oddities(theirs.config, ours.config);
+  if (ours.random || theirs.random) return odd;
+  KAKEYA_ASSIGN(const std::string other, engine::other_tokenizer(ours.place.directory, what));
+  if (!other.empty()) odd.push_back(other);
+  return odd;
 }
 
 Result<MemoryNeed> estimate_memory(const ModelSummary& target, const ModelSummary* draft,

@@ -60,6 +60,16 @@ class FairQueue {
     }
   }
 
+  template <class F>
+  bool any_of(F&& wanted) const {
+    for (const auto& line : lines_) {
+      for (const T& item : line.second) {
+        if (wanted(item)) return true;
+      }
+    }
+    return false;
+  }
+
   std::size_t size() const { return size_; }
 
  private:

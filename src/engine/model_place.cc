@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <vector>
 
+#include "base/split_name.h"
 #include "formats/gguf.h"
-
 #include "model/random_weights.h"
 
 namespace kakeya::engine {
@@ -17,8 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// GGUF files of a directory, by name.
-std::vector<std::string> gguf_files(const fs::path& directory) {
+// Models in GGUF files of a directory, by the name of the first file.
+std::vector<std::string> gguf_models(const fs::path& directory) {
   std::vector<std::string> out;
   std::error_code error;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
@@ -27,11 +27,19 @@ std::vector<std::string> gguf_files(const fs::path& directory) {
     }
   }
   std::sort(out.begin(), out.end());
-  return out;
+  std::vector<std::string> models;
+  for (const base::FileGroup& group : base::group_split_files(out)) models.push_back(group.paths.front());
+  return models;
 }
 
-ModelPlace place_of_file(const fs::path& file) {
+// Any part of a split model stands for the first one, if that is there.
+ModelPlace place_of_file(const fs::path& named) {
+  std::error_code error;
+  const std::string first = formats::first_part_of(named.string());
+  const fs::path file = fs::exists(first, error) ? fs::path(first) : named;
+  const auto split = base::parse_split_name(file.string());
   const std::string name = file.filename().string();
+  if (split && split->count > 1) return {fs::path(split->prefix).filename().string(), file.string()};
   return {name.ends_with(".gguf") ? file.stem().string() : name, file.string()};
 }
 
@@ -67,10 +75,10 @@ Result<ModelPlace> find_model(const std::string& name, Role role, const std::str
       clean.has_filename() ? clean.filename().string() : clean.parent_path().filename().string();
   for (const fs::path& directory : {path, path / role_name}) {
     if (fs::exists(directory / "config.json", error)) return ModelPlace{id, directory.string()};
-    const std::vector<std::string> files = gguf_files(directory);
+    const std::vector<std::string> files = gguf_models(directory);
     if (files.size() == 1) return place_of_file(directory / files.front());
     if (files.size() > 1) {
-      return unsupported(fmt::format("{} model: {} holds {} GGUF files ({}, {}, ...), expected one: name it",
+      return unsupported(fmt::format("{} model: {} holds {} GGUF models ({}, {}, ...), expected one: name it",
                                      role_name, directory.string(), files.size(), files[0], files[1]));
     }
   }

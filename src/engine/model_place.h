@@ -9,11 +9,14 @@ namespace kakeya::engine {
 enum class Role { kTarget, kDraft };
 
 struct ModelPlace {
-  std::string id;         // last path component of what was named, or "tiny"; of a GGUF file without .gguf
-  std::string directory;  // holds config.json; or the path of a GGUF file
+  // Last path component of what was named, or "tiny"; of a GGUF file without .gguf and the number of its
+  // part.
+  std::string id;
+  std::string
+      directory;  // holds config.json; or the path of a GGUF file, of a split model that of its first part
 };
 
-// Errors: kNotFound, kUnsupported (a file of another kind, several GGUF files), each with what was expected
+// Errors: kNotFound, kUnsupported (a file of another kind, several GGUF models), each with what was expected
 // there.
 Result<ModelPlace> find_model(const std::string& name, Role role, const std::string& share_dir);
 

@@ -47,11 +47,24 @@ TEST_F(ModelPlaces, ADirectoryWithOneGgufFileStandsForIt) {
     EXPECT_EQ(place->directory, path);
   }
   write("pair/draft/e.gguf");
-  EXPECT_THAT(error(root_ / "pair" / "draft"), HasSubstr("2 GGUF files (d.gguf, e.gguf"));
+  EXPECT_THAT(error(root_ / "pair" / "draft"), HasSubstr("2 GGUF models (d.gguf, e.gguf"));
   write("pair/draft/config.json");
   const auto place = find_model(root_ / "pair" / "draft", Role::kDraft, "");
   ASSERT_TRUE(place.ok()) << place.error().message;
   EXPECT_EQ(place->directory, root_ / "pair" / "draft");
+}
+
+TEST_F(ModelPlaces, PartsOfASplitModelAreOneModelCalledByWhatTheyShare) {
+  const std::string first = write("pair/draft/m-Q4_K_M-00001-of-00002.gguf");
+  const std::string second = write("pair/draft/m-Q4_K_M-00002-of-00002.gguf");
+  for (const std::string& named : {first, second, (root_ / "pair").string()}) {
+    const auto place = find_model(named, Role::kDraft, "");
+    ASSERT_TRUE(place.ok()) << place.error().message;
+    EXPECT_EQ(place->id, "m-Q4_K_M");
+    EXPECT_EQ(place->directory, first);
+  }
+  fs::remove(first);
+  EXPECT_EQ(find_model(root_ / "pair", Role::kDraft, "")->directory, second);
 }
 
 TEST_F(ModelPlaces, OtherThingsAreNamed) {

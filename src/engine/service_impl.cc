@@ -15,6 +15,9 @@ namespace {
 // How often the loop turns when nothing runs: what the heartbeat's age may grow to.
 constexpr std::chrono::milliseconds kIdleTurn{250};
 
+// Answers in several parts that are remembered, at least.
+constexpr std::size_t kMostGroups = 1024;
+
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 Error unavailable(std::string message) { return {ErrorCode::kUnavailable, std::move(message)}; }
@@ -121,6 +124,7 @@ Result<std::unique_ptr<Answer>> ServiceImpl::submit(ServiceRequest request) {
 void ServiceImpl::drop_cancelled() {
   queue_.remove_if([](const Job& job) { return job.answer->cancelled(); },
                    [&](Job& job) {
+                     begun_groups_.erase(job.request.group);  // who asked for all of it has left
                      ++left_waiting_;
                      ServiceEvent event;
                      event.kind = ServiceEvent::Kind::kFinished;
@@ -130,9 +134,22 @@ void ServiceImpl::drop_cancelled() {
                    });
 }
 
+void ServiceImpl::note_group(std::uint64_t group) {
+  if (group == 0) return;
+  begun_groups_.insert(group);
+  if (begun_groups_.size() <= kMostGroups) return;
+  // More of the newest may be on their way here; of the others all has come.
+  std::erase_if(begun_groups_, [&](std::uint64_t known) {
+    return known != group &&
+           !queue_.any_of([&](const Job& waiting) { return waiting.request.group == known; });
+  });
+}
+
 void ServiceImpl::admit(std::unique_lock<std::mutex>& lock) {
   while (auto job = queue_.pop([&](const Job& waiting) { return loop_.has_room(waiting); })) {
     starting_ = true;
+    ++taken_;
+    note_group(job->request.group);
     lock.unlock();
     loop_.start(std::move(*job));
     lock.lock();
@@ -147,6 +164,7 @@ bool ServiceImpl::idle() const {
 void ServiceImpl::publish() {
   published_.waiting = queue_.size();
   loop_.report(published_);
+  taken_ = 0;
   if (idle()) drained_.notify_all();
 }
 
@@ -275,18 +293,31 @@ Status ServiceImpl::erase_slot(int slot) {
   return erased.ok() ? Status{} : Status(erased.error());
 }
 
+template <class F>
+void ServiceImpl::turn_away(F&& unwanted) {
+  queue_.remove_if(unwanted, [](Job& job) {
+    ServiceEvent event;
+    event.kind = ServiceEvent::Kind::kFailed;
+    event.error = unavailable("service: it is closing");
+    job.answer->push(std::move(event));
+  });
+}
+
 void ServiceImpl::drain(std::chrono::milliseconds grace) {
   std::unique_lock lock(mutex_);
   closing_ = true;
-  // What waits is told at once; what runs may finish.
-  queue_.remove_if([](const Job&) { return true; },
-                   [](Job& job) {
-                     ServiceEvent event;
-                     event.kind = ServiceEvent::Kind::kFailed;
-                     event.error = unavailable("service: it is closing");
-                     job.answer->push(std::move(event));
-                   });
+  // What waits is told at once, but for the rest of an answer that has begun and for those that a free slot
+  // is there for: the loop has not turned since they came. What runs may finish.
+  std::size_t free = options_.slots - std::min(options_.slots, published_.running + taken_);
+  turn_away([&](const Job& job) {
+    if (begun_groups_.contains(job.request.group)) return false;
+    if (free == 0) return true;
+    --free;
+    if (job.request.group != 0) begun_groups_.insert(job.request.group);
+    return false;
+  });
   if (drained_.wait_for(lock, grace, [this] { return idle(); })) return;
+  turn_away([](const Job&) { return true; });
   cancel_all_ = true;
   poked_ = true;
   wake_.notify_all();

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "engine/fair_queue.h"
@@ -36,9 +37,13 @@ class ServiceImpl final : public Service {
   void run();
   void wake();
   void admit(std::unique_lock<std::mutex>& lock);
-  void drop_cancelled();  // mutex_ held
-  void publish();         // mutex_ held
-  bool idle() const;      // mutex_ held
+  void note_group(std::uint64_t group);  // one of it has left the queue; mutex_ held
+  void drop_cancelled();                 // mutex_ held
+  void publish();                        // mutex_ held
+  bool idle() const;                     // mutex_ held
+  // Takes the waiting ones that `unwanted` picks out of the queue and tells them. mutex_ held.
+  template <class F>
+  void turn_away(F&& unwanted);
   // Runs `work` on the loop's thread between two passes and waits for it.
   template <class T>
   Result<T> on_loop(std::function<Result<T>()> work);
@@ -54,6 +59,7 @@ class ServiceImpl final : public Service {
   mutable std::mutex mutex_;
   std::condition_variable wake_, drained_;
   FairQueue<Job> queue_;
+  std::set<std::uint64_t> begun_groups_;  // of which one has left the queue; no more than are of use
   std::deque<std::function<void()>> commands_;
   ServiceStats published_;
   std::atomic<std::int64_t> turned_ns_{0};  // steady clock, when the loop last turned
@@ -61,6 +67,7 @@ class ServiceImpl final : public Service {
   std::uint64_t left_waiting_ = 0;  // requests cancelled before they had a slot
   bool poked_ = false, stopping_ = false;
   bool starting_ = false;  // a job is between the queue and its slot
+  std::size_t taken_ = 0;  // jobs that left the queue since published_ was made
   std::atomic<bool> cancel_all_{false};
   std::atomic<bool> closing_{false};
   std::thread thread_;

@@ -7,6 +7,7 @@
 
 #include "base/checked_math.h"
 #include "formats/gguf_cursor.h"
+#include "formats/gguf_split.h"
 #include "formats/json_text.h"
 
 namespace kakeya::formats {
@@ -153,8 +154,7 @@ Status read_metadata(GgufCursor& cursor, std::span<const std::byte> file, std::u
   return {};
 }
 
-// general.alignment, and split.count of files that are one of several.
-Status apply_general(GgufCursor& cursor, GgufFile& out) {
+Status apply_alignment(GgufCursor& cursor, GgufFile& out) {
   if (const GgufMeta* value = out.find("general.alignment"); value != nullptr) {
     cursor.enter("metadata \"general.alignment\"");
     if (value->type != GgufValue::kU32) return cursor.corrupt("", describe(*value), "a number of type u32");
@@ -165,18 +165,6 @@ Status apply_general(GgufCursor& cursor, GgufFile& out) {
                             "a power of two up to " + std::to_string(kMaxAlignment));
     }
     out.alignment = alignment;
-  }
-  if (const GgufMeta* value = out.find("split.count"); value != nullptr) {
-    cursor.enter("metadata \"split.count\"");
-    if (value->type != GgufValue::kU16 && value->type != GgufValue::kU32) {
-      return cursor.corrupt("", describe(*value), "a number of type u16");
-    }
-    std::uint32_t parts = 0;
-    std::memcpy(&parts, value->bytes.data(), value->bytes.size());
-    if (parts > 1) {
-      return cursor.refuse("", std::to_string(parts) + " parts",
-                           "a file that is not split (llama-gguf-split --merge joins them)");
-    }
   }
   return {};
 }
@@ -322,7 +310,8 @@ Result<GgufFile> parse_gguf(const std::string& name, std::span<const std::byte> 
                           "at most " + std::to_string(kMaxMetadata));
   }
   KAKEYA_TRY(read_metadata(cursor, file, metadata_count, out));
-  KAKEYA_TRY(apply_general(cursor, out));
+  KAKEYA_TRY(apply_alignment(cursor, out));
+  KAKEYA_ASSIGN(out.split, read_split(out));
   std::vector<TensorInfo> infos;
   std::set<std::string> names;
   for (std::uint64_t i = 0; i < tensor_count; ++i) {
@@ -338,12 +327,6 @@ Result<GgufFile> parse_gguf(const std::string& name, std::span<const std::byte> 
   out.tensors.reserve(infos.size());
   for (TensorInfo& info : infos) out.tensors.push_back(std::move(info.tensor));
   return out;
-}
-
-Result<MappedGguf> open_gguf(const std::string& path) {
-  KAKEYA_ASSIGN(base::MappedFile mapping, base::MappedFile::open(path));
-  KAKEYA_ASSIGN(GgufFile file, parse_gguf(path, mapping.bytes()));
-  return MappedGguf{std::move(mapping), std::move(file)};
 }
 
 }  // namespace kakeya::formats

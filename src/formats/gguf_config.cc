@@ -60,8 +60,9 @@ Status check_tensors(const GgufFile& file, Architecture architecture) {
     const bool known =
         tensor.name == "rope_freqs.weight" || hugging_face_tensor_name(tensor.name).has_value();
     if (known && !(draft ? shared : only_draft)) continue;
-    return unsupported("read " + file.name + ": tensor \"" + printable(tensor.name) + "\": found in a " +
-                       to_string(architecture) + " model, expected only tensors of that architecture" +
+    return unsupported("read " + file.file_of(tensor) + ": tensor \"" + printable(tensor.name) +
+                       "\": found in a " + to_string(architecture) +
+                       " model, expected only tensors of that architecture" +
                        (shared && draft ? " (a draft uses embedding and head of its target)" : ""));
   }
   return {};

@@ -108,9 +108,6 @@ TEST(Gguf, OtherKindsOfFileAreRefusedByName) {
   bytes.version = 3;
   bytes.magic = "GGML";
   EXPECT_TRUE(mentions(error_of(bytes.build()), {"magic"}));
-  Bytes split = one_tensor();
-  split.meta("split.count", 2, Bytes::raw<std::uint16_t>(3));
-  EXPECT_TRUE(mentions(error_of(split.build(), ErrorCode::kUnsupported), {"split.count", "3 parts"}));
   Bytes gone;
   gone.next_tensor("t", {32}, 31, 18);
   EXPECT_TRUE(mentions(error_of(gone.build(), ErrorCode::kUnsupported), {"\"t\"", "Q4_0_4_4"}));

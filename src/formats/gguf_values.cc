@@ -12,12 +12,38 @@ namespace kakeya::formats {
 namespace {
 
 template <class T>
-void append_items(const GgufMeta& value, std::vector<std::int64_t>& out) {
-  out.reserve(value.count);
-  for (std::uint64_t i = 0; i < value.count; ++i) {
+void append_items(const GgufMeta& value, std::uint64_t count, std::vector<std::int64_t>& out) {
+  out.reserve(count);
+  for (std::uint64_t i = 0; i < count; ++i) {
     T item;
     std::memcpy(&item, value.bytes.data() + i * sizeof item, sizeof item);
     out.push_back(static_cast<std::int64_t>(item));
+  }
+}
+
+// `count` values of a type side by side; none when they are no whole numbers.
+void append_integers(GgufValue type, const GgufMeta& value, std::uint64_t count,
+                     std::vector<std::int64_t>& out) {
+  switch (type) {
+    case GgufValue::kU8:
+    case GgufValue::kBool:
+      return append_items<std::uint8_t>(value, count, out);
+    case GgufValue::kI8:
+      return append_items<std::int8_t>(value, count, out);
+    case GgufValue::kU16:
+      return append_items<std::uint16_t>(value, count, out);
+    case GgufValue::kI16:
+      return append_items<std::int16_t>(value, count, out);
+    case GgufValue::kU32:
+      return append_items<std::uint32_t>(value, count, out);
+    case GgufValue::kI32:
+      return append_items<std::int32_t>(value, count, out);
+    case GgufValue::kU64:
+      return append_items<std::uint64_t>(value, count, out);
+    case GgufValue::kI64:
+      return append_items<std::int64_t>(value, count, out);
+    default:
+      return;
   }
 }
 
@@ -58,35 +84,14 @@ std::vector<std::string_view> string_items(const GgufMeta& value) {
 
 std::vector<std::int64_t> integer_items(const GgufMeta& value) {
   std::vector<std::int64_t> out;
-  if (value.type != GgufValue::kArray) return out;
-  switch (value.element) {
-    case GgufValue::kU8:
-    case GgufValue::kBool:
-      append_items<std::uint8_t>(value, out);
-      break;
-    case GgufValue::kI8:
-      append_items<std::int8_t>(value, out);
-      break;
-    case GgufValue::kU16:
-      append_items<std::uint16_t>(value, out);
-      break;
-    case GgufValue::kI16:
-      append_items<std::int16_t>(value, out);
-      break;
-    case GgufValue::kU32:
-      append_items<std::uint32_t>(value, out);
-      break;
-    case GgufValue::kI32:
-      append_items<std::int32_t>(value, out);
-      break;
-    case GgufValue::kU64:
-    case GgufValue::kI64:
-      append_items<std::int64_t>(value, out);
-      break;
-    default:
-      break;
-  }
+  if (value.type == GgufValue::kArray) append_integers(value.element, value, value.count, out);
   return out;
+}
+
+std::optional<std::int64_t> integer_of(const GgufMeta& value) {
+  std::vector<std::int64_t> out;
+  if (value.type != GgufValue::kBool) append_integers(value.type, value, 1, out);
+  return out.empty() ? std::nullopt : std::optional(out.front());
 }
 
 std::string_view text_of(const GgufMeta& value) {
@@ -103,7 +108,8 @@ Result<std::map<std::string, TensorView>> hugging_face_tensors(const GgufFile& f
   for (const GgufTensor& tensor : file.tensors) {
     // The frequencies are checked where the configuration is read (gguf_rope.cc).
     if (tensor.name == "rope_freqs.weight") continue;
-    const std::string where = "read " + file.name + ": tensor \"" + printable(tensor.name) + "\": ";
+    const std::string where =
+        "read " + file.file_of(tensor) + ": tensor \"" + printable(tensor.name) + "\": ";
     if (draft && (tensor.name == "token_embd.weight" || tensor.name == "output.weight")) {
       return unsupported(where + "found it in a draft, expected none: drafts use the target's");
     }

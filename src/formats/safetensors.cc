@@ -210,9 +210,11 @@ Result<TensorStore> TensorStore::open_gguf_file(const std::string& path) {
   KAKEYA_ASSIGN(MappedGguf gguf, open_gguf(path));
   TensorStore store;
   KAKEYA_ASSIGN(store.tensors_, hugging_face_tensors(gguf.file));
-  gguf.mapping.read_ahead();
-  store.mappings_.push_back(std::move(gguf.mapping));
-  store.files_.push_back(path);
+  for (base::MappedFile& mapping : gguf.mappings) {
+    mapping.read_ahead();
+    store.files_.push_back(mapping.path());
+    store.mappings_.push_back(std::move(mapping));
+  }
   return store;
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -26,11 +27,18 @@ class CurlHandle {
   void set_address(const std::string& url, const std::string& bearer_token, long connect_ms);
   // The outcome of a transfer that ended with `code`, an error of curl's.
   HttpOutcome failure(CURLcode code, const std::string& url) const;
-  // Status and Retry-After of a transfer that worked.
+  // All but the body of a transfer that worked.
   HttpReply reply() const;
+  // Of the last response, by lower-case name; of X-Linked-Size and X-Linked-Etag the first one, because a hub
+  // sends them with its redirect. Empty when absent.
+  std::string header(const std::string& name) const;
 
  private:
+  static std::size_t take_header(char* data, std::size_t size, std::size_t count, void* user);
+
   std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl_;
+  std::string url_;
+  std::map<std::string, std::string> headers_;
   std::array<char, CURL_ERROR_SIZE> message_{};
 };
 

@@ -6,7 +6,9 @@
 #include <filesystem>
 
 #include "base/sha256.h"
+#include "hub/file_choice.h"
 #include "hub/http_download.h"
+#include "hub/hub_errors.h"
 #include "hub/part_file.h"
 #include "hub/retry.h"
 #include "hub/store_files.h"
@@ -18,6 +20,9 @@ namespace fs = std::filesystem;
 
 // So many new bytes are progress: a server that sends one byte at a time cannot hold us for ever.
 constexpr std::uint64_t kProgressBytes = std::uint64_t{1} << 20;
+
+// huggingface_hub's MAX_HTTP_DOWNLOAD_SIZE.
+constexpr std::uint64_t kMostOverHttp = 50'000'000'000;
 
 std::string part_path(const std::string& path) { return path + ".part"; }
 
@@ -54,6 +59,7 @@ class Fetch {
     DownloadRequest request;
     request.url = url_;
     request.bearer_token = access_.token;
+    request.sha256 = task_.file.sha256;
     request.connect_ms = access_.connect_ms;
     request.slow_bytes_per_s = access_.slow_bytes_per_s;
     request.slow_s = access_.slow_s;
@@ -63,8 +69,14 @@ class Fetch {
     };
     const HttpOutcome outcome = http_download(request, part);
     if (!outcome.failed && (outcome.reply.status == 200 || outcome.reply.status == 206)) return {};
-    const Error error =
+    Error error =
         outcome.failed ? outcome.failure.error : status_error(access_, task_.id, url_, outcome.reply);
+    if (!outcome.failed && task_.file.size > kMostOverHttp) {
+      error.message += fmt::format(
+          "; the hub gives files above {} over its Xet protocol alone, which is not spoken "
+          "here: take the model in smaller files",
+          readable_bytes(kMostOverHttp));
+    }
     if (!outcome.failed && error.code == ErrorCode::kNotFound) return error;
     if (part.size() >= before + kProgressBytes) retry_.progressed();
     return retry_.again(outcome, error.message);

@@ -36,6 +36,14 @@ std::string url_escaped(const std::string& text) {
   return out;
 }
 
+std::string origin_of(const std::string& url) {
+  const std::size_t host = url.find("://");
+  if (host == std::string::npos) return {};
+  std::string out = url.substr(0, url.find_first_of("/?#", host + 3));
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
 HttpOutcome http_get(const HttpRequest& request) {
   CurlHandle curl(request.cancelled);
   if (!curl) {

@@ -20,7 +20,12 @@ struct HttpRequest {
 struct HttpReply {
   long status = 0;
   std::string body;
-  long retry_after_s = 0;  // 0 = not given
+  long retry_after_s = 0;  // Retry-After, or of a used up RateLimit the time to its reset; 0 = not given
+  std::string rate_limit;  // of a used up RateLimit what it counts: "api", "resolvers"
+  // X-Error-Code ("GatedRepo", "RepoNotFound", ...) and X-Error-Message of a hub.
+  std::string error_code, error_message;
+  std::string next_page;   // address in a Link header with rel="next"
+  bool elsewhere = false;  // a redirect led to another host
 };
 
 struct HttpFailure {
@@ -37,5 +42,7 @@ struct HttpOutcome {
 HttpOutcome http_get(const HttpRequest& request);
 
 std::string url_escaped(const std::string& text);
+// "https://host:port" of an address, lower case.
+std::string origin_of(const std::string& url);
 
 }  // namespace kakeya::hub

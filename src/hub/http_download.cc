@@ -12,41 +12,48 @@ namespace {
 
 constexpr long kOk = 200, kPartialContent = 206, kRangeNotSatisfiable = 416;
 constexpr std::size_t kMaxErrorBody = 4096, kMaxIgnored = 1 << 20;
-constexpr std::string_view kContentRange = "content-range:";
 
 struct Transfer {
   const DownloadRequest& request;
   PartFile& file;
-  CURL* curl;
-  std::uint64_t offset;       // asked for
-  std::string content_range;  // value of the header, of the last response
+  const CurlHandle& curl;
+  std::uint64_t offset;  // asked for
   std::string error_body;
   std::size_t ignored = 0;
   bool begun = false;               // the first byte of the body was looked at
   std::optional<HttpFailure> ours;  // why we ended it
 };
 
-std::string trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return {};
-  return std::string(text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1));
-}
-
-std::size_t take_header(char* data, std::size_t size, std::size_t count, void* user) {
-  auto& transfer = *static_cast<Transfer*>(user);
-  const std::string_view line(data, size * count);
-  if (line.rfind("HTTP/", 0) == 0) transfer.content_range.clear();  // a redirect's headers do not count
-  if (line.size() > kContentRange.size()) {
-    std::string name(line.substr(0, kContentRange.size()));
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    if (name == kContentRange) transfer.content_range = trimmed(line.substr(kContentRange.size()));
-  }
-  return size * count;
-}
-
 void refuse(Transfer& transfer, std::string found, bool may_pass) {
   transfer.ours = HttpFailure{
       {ErrorCode::kNetwork, fmt::format("get {}: {}", transfer.request.url, std::move(found))}, may_pass};
+}
+
+// `"abc"`, `W/"abc"` -> abc
+std::string plain_etag(std::string text) {
+  if (text.rfind("W/", 0) == 0) text.erase(0, 2);
+  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
+  return text;
+}
+
+// What a hub says of the file beside its redirect to where the bytes are.
+bool linked_fits(Transfer& transfer) {
+  constexpr std::size_t kSha256Digits = 64;
+  const std::string size = transfer.curl.header("x-linked-size");
+  const std::string etag = plain_etag(transfer.curl.header("x-linked-etag"));
+  const std::string& sha256 = transfer.request.sha256;
+  if (!size.empty() && size != std::to_string(transfer.file.whole_size())) {
+    refuse(transfer,
+           fmt::format("found X-Linked-Size {}, expected {} as listed", size.substr(0, 40),
+                       transfer.file.whole_size()),
+           false);
+    return false;
+  }
+  if (!sha256.empty() && etag.size() == kSha256Digits && etag != sha256) {
+    refuse(transfer, fmt::format("found X-Linked-Etag {}, expected {} as listed", etag, sha256), false);
+    return false;
+  }
+  return true;
 }
 
 // False, with the reason kept, when the announced range or length is not what was asked for.
@@ -54,7 +61,7 @@ bool answer_fits(Transfer& transfer, long status) {
   PartFile& file = transfer.file;
   if (status == kPartialContent) {
     const std::string range = fmt::format("bytes {}-{}/", transfer.offset, file.whole_size() - 1);
-    const std::string& found = transfer.content_range;
+    const std::string found = transfer.curl.header("content-range");
     if (found != range + std::to_string(file.whole_size()) && found != range + "*") {
       refuse(transfer,
              fmt::format("found Content-Range '{}', expected '{}{}'", found.substr(0, 80), range,
@@ -72,7 +79,7 @@ bool answer_fits(Transfer& transfer, long status) {
     transfer.offset = 0;
   }
   curl_off_t length = -1;
-  curl_easy_getinfo(transfer.curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  curl_easy_getinfo(transfer.curl.get(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
   const std::uint64_t expected = file.whole_size() - transfer.offset;
   if (length >= 0 && static_cast<std::uint64_t>(length) != expected) {
     refuse(transfer, fmt::format("found {} bytes to come, expected {}", length, expected), false);
@@ -93,9 +100,9 @@ std::size_t take_bytes(char* data, std::size_t size, std::size_t count, void* us
   auto& transfer = *static_cast<Transfer*>(user);
   const std::size_t n = size * count;
   long status = 0;
-  curl_easy_getinfo(transfer.curl, CURLINFO_RESPONSE_CODE, &status);
+  curl_easy_getinfo(transfer.curl.get(), CURLINFO_RESPONSE_CODE, &status);
   if (status != kOk && status != kPartialContent) return take_error(transfer, {data, n});
-  if (!transfer.begun && !answer_fits(transfer, status)) return 0;
+  if (!transfer.begun && !(linked_fits(transfer) && answer_fits(transfer, status))) return 0;
   transfer.begun = true;
   PartFile& file = transfer.file;
   if (n > file.whole_size() - file.size()) {
@@ -116,8 +123,6 @@ void set_options(CurlHandle& curl, const DownloadRequest& request, Transfer& tra
   curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_LIMIT, request.slow_bytes_per_s);
   curl_easy_setopt(curl.get(), CURLOPT_LOW_SPEED_TIME, request.slow_s);
   curl_easy_setopt(curl.get(), CURLOPT_BUFFERSIZE, 256L << 10);
-  curl_easy_setopt(curl.get(), CURLOPT_HEADERFUNCTION, take_header);
-  curl_easy_setopt(curl.get(), CURLOPT_HEADERDATA, &transfer);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, take_bytes);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &transfer);
   if (transfer.offset > 0) {
@@ -133,7 +138,7 @@ HttpOutcome http_download(const DownloadRequest& request, PartFile& file) {
     return failed_outcome(ErrorCode::kNetwork, fmt::format("get {}: libcurl did not start", request.url),
                           false);
   }
-  Transfer transfer{request, file, curl.get(), file.size(), {}, {}, 0, false, {}};
+  Transfer transfer{request, file, curl, file.size(), {}, 0, false, {}};
   set_options(curl, request, transfer);
   const CURLcode code = curl_easy_perform(curl.get());
   HttpOutcome outcome;

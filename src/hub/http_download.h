@@ -12,6 +12,7 @@ namespace kakeya::hub {
 struct DownloadRequest {
   std::string url;           // as HttpRequest
   std::string bearer_token;  // as HttpRequest
+  std::string sha256;        // of the whole file, where it is known: a hub that announces another is refused
   long connect_ms = 10'000;
   long slow_bytes_per_s = 1024, slow_s = 30;  // slower than that for so long: the transfer ends, may_pass
   std::function<bool()> cancelled;            // polled during the transfer; may be empty

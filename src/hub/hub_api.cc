@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "hub/hub_errors.h"
+
 namespace kakeya::hub {
 namespace {
 
@@ -13,30 +15,9 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxListing = std::size_t{32} << 20;
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 50;  // more cannot be meant
-constexpr std::size_t kShownWords = 200;
-
-std::string base_of(const HubAccess& access) {
-  std::string base = access.endpoint;
-  while (!base.empty() && base.back() == '/') base.pop_back();
-  return base;
-}
-
-std::string printable(std::string_view text, std::size_t limit = kShownWords) {
-  std::string out;
-  for (const char c : text.substr(0, limit)) {
-    out += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f ? '?' : c;
-  }
-  return out;
-}
-
-// The server's own words when it sent {"error": "..."}.
-std::string words_of(const std::string& body) {
-  const json reply = json::parse(body, nullptr, false);
-  if (reply.is_object() && reply.contains("error") && reply["error"].is_string()) {
-    return printable(reply["error"].get_ref<const std::string&>());
-  }
-  return printable(body, 60);
-}
+// From here on the pages of /tree are read: they are how huggingface_hub lists repositories of any size.
+constexpr std::size_t kManyFiles = 1000;
+constexpr std::size_t kMostPages = 1000;
 
 Status check_access(const HubAccess& access) {
   const bool https = access.endpoint.rfind("https://", 0) == 0;
@@ -115,24 +96,68 @@ Result<HubListing> parse_listing(const std::string& text, const std::string& url
   return listing;
 }
 
-}  // namespace
-
-Error status_error(const HubAccess& access, const ModelId& id, const std::string& url,
-                   const HttpReply& reply) {
-  std::string message =
-      fmt::format("get {}: found status {} {}, expected 200", url, reply.status, words_of(reply.body));
-  if (reply.status == 404) return {ErrorCode::kNotFound, message + "; no such model, revision or file"};
-  if (reply.status == 401 || reply.status == 403) {
-    message += access.token.empty()
-                   ? fmt::format(
-                         "; no such model, or a private or gated one: accept its terms at {}/{} and set "
-                         "HF_TOKEN",
-                         base_of(access), id.repository())
-                   : fmt::format("; the token gives no access: accept the terms at {}/{} with its account",
-                                 base_of(access), id.repository());
+// One answer of the hub with status 200, tried again as the policy says.
+Result<HttpReply> get(const HubAccess& access, const ModelId& id, const std::string& url) {
+  Retry retry(access.retry, access.cancelled);
+  for (;;) {
+    const HttpRequest request{url,         access.token,    access.connect_ms, access.answer_ms,
+                              kMaxListing, access.cancelled};
+    HttpOutcome outcome = http_get(request);
+    if (!outcome.failed && outcome.reply.status == 200) return std::move(outcome.reply);
+    const Error error = outcome.failed ? outcome.failure.error : status_error(access, id, url, outcome.reply);
+    if (!outcome.failed && error.code == ErrorCode::kNotFound) return error;
+    KAKEYA_TRY(retry.again(outcome, error.message));
   }
-  return {ErrorCode::kNetwork, std::move(message)};
 }
+
+// An item of /tree: "path", "oid" and "lfs": {"oid"} where a sibling has "rfilename", "blobId" and "sha256".
+Result<HubFile> parse_tree_file(const json& item, const std::string& url) {
+  json sibling = {{"rfilename", item.value("path", json())},
+                  {"size", item.value("size", json())},
+                  {"blobId", item.value("oid", json())}};
+  if (item.contains("lfs")) sibling["lfs"] = item["lfs"];
+  return parse_file(sibling, url);
+}
+
+// The address of the next page, which the token goes to: of this hub alone. Mirrors hand out the addresses of
+// the hub that they mirror.
+Result<std::string> next_page(const HubAccess& access, const std::string& url, std::string next) {
+  constexpr std::string_view kPublicHub = "https://huggingface.co";
+  if (next.rfind('/', 0) == 0) return base_of(access) + next;
+  if (origin_of(next) == kPublicHub) return base_of(access) + next.substr(kPublicHub.size());
+  if (origin_of(next) == origin_of(base_of(access))) return next;
+  return listing_error(url, fmt::format("found the next page at '{}', expected one of {}",
+                                        printable(next, 80), base_of(access)));
+}
+
+Result<std::vector<HubFile>> list_tree(const HubAccess& access, const ModelId& id,
+                                       const std::string& commit) {
+  std::string url =
+      fmt::format("{}/api/models/{}/tree/{}?recursive=true", base_of(access), id.repository(), commit);
+  std::vector<HubFile> files;
+  std::set<std::string> seen;
+  for (std::size_t pages = 0; pages < kMostPages; ++pages) {
+    KAKEYA_ASSIGN(const HttpReply reply, get(access, id, url));
+    const json items = json::parse(reply.body, nullptr, false);
+    if (!items.is_array()) {
+      return listing_error(url,
+                           fmt::format("found '{}', expected a list of files", printable(reply.body, 60)));
+    }
+    for (const json& item : items) {
+      if (!item.is_object())
+        return listing_error(url, "an item is no object, expected files and directories");
+      if (item.value("type", json()) == "directory") continue;
+      KAKEYA_ASSIGN(HubFile file, parse_tree_file(item, url));
+      if (!seen.insert(file.path).second) return listing_error(url, file.path + " is listed twice");
+      files.push_back(std::move(file));
+    }
+    if (reply.next_page.empty()) return files;
+    KAKEYA_ASSIGN(url, next_page(access, url, reply.next_page));
+  }
+  return listing_error(url, fmt::format("found more than {} pages, expected an end", kMostPages));
+}
+
+}  // namespace
 
 std::string file_url(const HubAccess& access, const ModelId& id, const std::string& commit,
                      const std::string& path) {
@@ -149,16 +174,11 @@ Result<HubListing> list_files(const HubAccess& access, const ModelId& id, const 
   for (const char c : revision) escaped += c == '/' ? std::string("%2F") : std::string(1, c);
   const std::string url =
       fmt::format("{}/api/models/{}/revision/{}?blobs=true", base_of(access), id.repository(), escaped);
-  Retry retry(access.retry, access.cancelled);
-  for (;;) {
-    const HttpRequest request{url,         access.token,    access.connect_ms, access.answer_ms,
-                              kMaxListing, access.cancelled};
-    const HttpOutcome outcome = http_get(request);
-    if (!outcome.failed && outcome.reply.status == 200) return parse_listing(outcome.reply.body, url);
-    const Error error = outcome.failed ? outcome.failure.error : status_error(access, id, url, outcome.reply);
-    if (!outcome.failed && error.code == ErrorCode::kNotFound) return error;
-    KAKEYA_TRY(retry.again(outcome, error.message));
-  }
+  KAKEYA_ASSIGN(const HttpReply reply, get(access, id, url));
+  KAKEYA_ASSIGN(HubListing listing, parse_listing(reply.body, url));
+  if (listing.files.size() < kManyFiles) return listing;
+  KAKEYA_ASSIGN(listing.files, list_tree(access, id, listing.commit));
+  return listing;
 }
 
 }  // namespace kakeya::hub

@@ -40,8 +40,4 @@ Result<HubListing> list_files(const HubAccess& access, const ModelId& id, const 
 std::string file_url(const HubAccess& access, const ModelId& id, const std::string& commit,
                      const std::string& path);
 
-// "get URL: found status 404 ..., expected 200", with the server's words and what to do about 401 and 403.
-Error status_error(const HubAccess& access, const ModelId& id, const std::string& url,
-                   const HttpReply& reply);
-
 }  // namespace kakeya::hub

@@ -73,7 +73,7 @@ Result<ResolvedModel> resolve_model(const std::string& name, const Store& store)
   const auto id = id_of_name(name);
   if (!id) return ResolvedModel{name, {}};
   const auto manifest = store.find_any(*id);
-  if (manifest.ok()) return ResolvedModel{store.model_path(*manifest), manifest->id};
+  if (manifest.ok()) return ResolvedModel{store.model_path(*manifest, id->variant), manifest->id};
   if (manifest.error().code != ErrorCode::kNotFound) return manifest.error();
   return not_found(
       fmt::format("model {}: found neither a path nor a pulled model of that name; kakeya-llm pull {} "

@@ -66,8 +66,31 @@ TEST(FileChoice, OfSeveralGgufFilesNeedsTheQuantisation) {
 
 TEST(FileChoice, RefusesWhatCannotBeRun) {
   EXPECT_THAT(chosen("o/r", {"pytorch_model.bin"}).front(), HasSubstr("pytorch_model.bin"));
-  EXPECT_THAT(chosen("o/r:Q4_0", {"r-Q4_0-00001-of-00002.gguf", "r-Q4_0-00002-of-00002.gguf"}).front(),
-              HasSubstr("one part"));
+  EXPECT_THAT(chosen("o/r:Q4_0", {"r-Q4_0-00001-of-00003.gguf", "r-Q4_0-00003-of-00003.gguf"}).front(),
+              AllOf(HasSubstr("found 2 of 3 parts"), HasSubstr("r-Q4_0-00002-of-00003.gguf")));
+}
+
+TEST(FileChoice, OfASplitModelIsAllOfItsParts) {
+  const std::vector<std::string> paths = {"Q8_0/r-Q8_0-00002-of-00002.gguf", "r-Q4_0.gguf",
+                                          "Q8_0/r-Q8_0-00001-of-00002.gguf", "README.md"};
+  const auto both = ElementsAre("Q8_0/r-Q8_0-00001-of-00002.gguf", "Q8_0/r-Q8_0-00002-of-00002.gguf");
+  EXPECT_THAT(chosen("o/r:q8_0", paths), both);
+  EXPECT_THAT(chosen("o/r", {paths[0], paths[2]}), both);
+  EXPECT_THAT(chosen("o/r", paths, {{"Q8_0/r-Q8_0-00001-of-00002.gguf"}, {}}), both);
+  EXPECT_THAT(chosen("o/r", paths, {{"Q8_0/*"}, {}}), testing::UnorderedElementsAre(paths[0], paths[2]));
+  EXPECT_THAT(chosen("o/r", paths, {{"*.gguf"}, {"*-00001-of-*"}}).front(),
+              AllOf(HasSubstr("leaves 1 of the 2 parts"), HasSubstr("all or none")));
+  EXPECT_THAT(chosen("o/r", paths).front(),
+              AllOf(HasSubstr("2 GGUF models"), HasSubstr("Q8_0 (3.00 GB in 2 parts)")));
+  EXPECT_THAT(chosen("o/r", {paths[0]}, {{"Q8_0/*"}, {}}).front(), HasSubstr("found 1 of 2 parts"));
+}
+
+TEST(FileChoice, AQuantisationIsTheEndOfTheNameInAnyCase) {
+  const std::vector<std::string> paths = {"r-Q4_K_XL.gguf", "r-UD-Q4_K_XL.gguf", "r.i1-IQ4_XS.gguf"};
+  EXPECT_THAT(chosen("o/r:ud-q4_k_xl", paths), ElementsAre("r-UD-Q4_K_XL.gguf"));
+  EXPECT_THAT(chosen("o/r:iq4_xs", paths), ElementsAre("r.i1-IQ4_XS.gguf"));
+  EXPECT_THAT(chosen("o/r:Q4_K_XL", paths).front(), HasSubstr("name it with --include"));
+  EXPECT_THAT(chosen("o/r:K_XL", paths).front(), HasSubstr("no GGUF file of K_XL"));
 }
 
 TEST(FileChoice, FollowsPatterns) {

@@ -1,5 +1,6 @@
 // What is on disk after pulls that work, are cut, run again, or meet other files and processes.
 #include "hub/lock_file.h"
+#include "hub/model_names.h"
 #include "hub/pull_test_support.h"
 
 namespace kakeya::hub {
@@ -23,6 +24,35 @@ TEST_F(PullTest, TakesWeightsAndJsonAndWritesAManifest) {
   EXPECT_EQ(manifest->commit, hub_.commit);
   ASSERT_EQ(manifest->files.size(), 2u);
   for (const HubFile& file : manifest->files) EXPECT_EQ(file.sha256.size(), 64u) << file.path;
+}
+
+TEST_F(PullTest, ASplitGgufModelIsOneModelNamedByItsFirstPart) {
+  hub_.files.clear();
+  for (const char* part : {"m-Q8_0-00001-of-00002.gguf", "m-Q8_0-00002-of-00002.gguf"}) {
+    hub_.files[part] = {weights(10'000), true};
+  }
+  hub_.files["m-Q4_0.gguf"] = {weights(5'000), true};
+  request_.patterns.include = {"m-Q8_0-00001-of-00002.gguf", "*Q4_0*"};
+  const auto result = run();
+  ASSERT_TRUE(result.ok()) << result.error().message;
+  EXPECT_EQ(result->manifest.files.size(), 3u);
+  // Pulled by patterns: the quantisation names the model, and the repository alone none.
+  const auto split = resolve_model("org/model:q8_0", store());
+  ASSERT_TRUE(split.ok()) << split.error().message;
+  EXPECT_EQ(fs::path(split->path).filename(), "m-Q8_0-00001-of-00002.gguf");
+  EXPECT_EQ(fs::path(resolve_model("org/model:Q4_0", store())->path).filename(), "m-Q4_0.gguf");
+  EXPECT_FALSE(resolve_model("org/model:Q6_K", store()).ok());
+
+  request_.id = *parse_model_id("org/model:Q8_0");
+  request_.patterns = {};
+  const auto alone = run();
+  ASSERT_TRUE(alone.ok()) << alone.error().message;
+  EXPECT_EQ(fs::path(alone->path).filename(), "m-Q8_0-00001-of-00002.gguf");
+  const auto entries = store().list();
+  ASSERT_TRUE(entries.ok()) << entries.error().message;
+  ASSERT_EQ(entries->size(), 2u);
+  EXPECT_EQ((*entries)[1].bytes, 20'000u);
+  EXPECT_EQ((*entries)[1].type, "Q8_0");
 }
 
 TEST_F(PullTest, OfAModelThatIsThereAsksForNoFile) {

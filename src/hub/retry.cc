@@ -15,6 +15,8 @@ using std::chrono::milliseconds;
 bool may_pass(const HttpOutcome& outcome) {
   if (outcome.failed) return outcome.failure.may_pass;
   const long status = outcome.reply.status;
+  // A store behind the hub refuses an address whose signature has run out: the hub signs another.
+  if (outcome.reply.elsewhere && (status == 401 || status == 403)) return true;
   return status == 408 || status == 416 || status == 429 || status >= 500;
 }
 
@@ -41,7 +43,9 @@ Status Retry::again(const HttpOutcome& outcome, const std::string& what) {
       return Error{code, fmt::format("{}; the server asks to wait {} s, more than the {} s allowed", what,
                                      outcome.reply.retry_after_s, policy_.longest_wait_ms / 1000)};
     }
-    pause = outcome.reply.retry_after_s * 1000;
+    // Rounded down by the server, so that a second more is on the safe side of a limit's reset.
+    pause = outcome.reply.retry_after_s * 1000 + (outcome.reply.rate_limit.empty() ? 0 : 1000);
+    return wait(pause, what);
   }
   return wait(std::min(pause, policy_.longest_wait_ms), what);
 }

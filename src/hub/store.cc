@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/split_name.h"
 #include "hub/file_choice.h"
 #include "hub/lock_file.h"
 #include "hub/store_files.h"
@@ -16,8 +17,16 @@ namespace fs = std::filesystem;
 
 constexpr const char* kPartial = ".partial";
 
-bool is_gguf(const HubFile& file) {
-  return file.path.size() > 5 && file.path.compare(file.path.size() - 5, 5, ".gguf") == 0;
+// First files of the GGUF models among the files; of one quantisation when it is named.
+std::vector<std::string> gguf_models(const Manifest& manifest, const std::string& quant) {
+  std::vector<std::string> paths, out;
+  for (const HubFile& file : manifest.files) {
+    if (file.path.ends_with(".gguf") && (quant.empty() || is_of_quant(file.path, quant))) {
+      paths.push_back(file.path);
+    }
+  }
+  for (const base::FileGroup& group : base::group_split_files(paths)) out.push_back(group.paths.front());
+  return out;
 }
 
 bool is_manifest(const std::string& name) {
@@ -40,13 +49,12 @@ std::string Store::partial_directory(const ModelId& id, const std::string& snaps
   return (fs::path(directory(id)) / kPartial / snapshot).string();
 }
 
-std::string Store::model_path(const Manifest& manifest) const {
-  const auto ggufs = std::count_if(manifest.files.begin(), manifest.files.end(), is_gguf);
+std::string Store::model_path(const Manifest& manifest, const std::string& quant) const {
+  const std::vector<std::string> models = gguf_models(manifest, manifest.id.variant.empty() ? quant : "");
   const bool has_config = std::any_of(manifest.files.begin(), manifest.files.end(),
                                       [](const HubFile& file) { return file.path == "config.json"; });
-  if (ggufs != 1 || has_config) return files_directory(manifest);
-  const auto file = std::find_if(manifest.files.begin(), manifest.files.end(), is_gguf);
-  return files_directory(manifest) + "/" + file->path;
+  if (models.size() != 1 || (has_config && quant.empty())) return files_directory(manifest);
+  return files_directory(manifest) + "/" + models.front();
 }
 
 Result<Manifest> Store::find(const ModelId& id) const {
@@ -80,13 +88,10 @@ Result<Manifest> Store::find_any(const ModelId& id) const {
   KAKEYA_ASSIGN(const std::vector<Manifest> all, manifests_in(directory(id)));
   std::vector<Manifest> fitting;
   for (const Manifest& manifest : all) {
-    // A repository with one GGUF file is pulled without a variant; its quantisation is a name for it too.
-    const bool named = std::any_of(manifest.files.begin(), manifest.files.end(), [&](const HubFile& file) {
-      return is_gguf(file) && quant_of(file.path) == id.variant;
-    });
-    if (id.variant.empty() || (manifest.id.variant.empty() && manifest.files.size() == 1 && named)) {
-      fitting.push_back(manifest);
-    }
+    // A repository with one GGUF model, or some taken by patterns, is pulled without a variant; the
+    // quantisation is a name for such a model too.
+    const bool named = manifest.id.variant.empty() && gguf_models(manifest, id.variant).size() == 1;
+    if (id.variant.empty() || named) fitting.push_back(manifest);
   }
   if (fitting.size() == 1) return fitting.front();
   if (fitting.empty()) return exact;

@@ -29,13 +29,15 @@ class Store {
   std::string partial_directory(const ModelId& id, const std::string& snapshot) const;
   std::string lock_path(const ModelId& id) const;
 
-  // What Engine::open takes: the directory of the files, or the only GGUF file in it.
-  std::string model_path(const Manifest& manifest) const;
+  // What Engine::open takes: the directory of the files, or the only GGUF model in it (of a split one the
+  // first part), or of several the one of the quantisation.
+  std::string model_path(const Manifest& manifest, const std::string& quant = "") const;
 
   // Errors: kNotFound, kIo, kCorruptData.
   Result<Manifest> find(const ModelId& id) const;
-  // As find; a name without a variant also stands for the only variant that was pulled. Errors: also
-  // kInvalidArgument with the variants when there are several.
+  // As find; a name without a variant also stands for the only variant that was pulled, and one with a
+  // variant for a pull without that has a GGUF model of it. Errors: also kInvalidArgument with the variants
+  // when there are several.
   Result<Manifest> find_any(const ModelId& id) const;
 
   struct Entry {

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "base/split_name.h"
 #include "hub/file_choice.h"
 
 namespace kakeya::hub {
@@ -66,7 +67,9 @@ std::string weight_type(const Manifest& manifest, const std::string& files_direc
   for (const HubFile& file : manifest.files) {
     if (file.path == "config.json") return type_in_config(files_directory + "/config.json");
   }
-  return manifest.files.size() == 1 ? quant_of(manifest.files.front().path) : std::string();
+  std::vector<std::string> paths;
+  for (const HubFile& file : manifest.files) paths.push_back(file.path);
+  return base::group_split_files(paths).size() == 1 ? quant_of(paths.front()) : std::string();
 }
 
 Status sync_directory(const std::string& directory) {

@@ -135,10 +135,12 @@ Result<kernels::Weight> FileWeights::matrix(const std::string& name, std::size_t
   if (view->paired_rows && use.head_dim > 0) order = unpaired_order(out, use.head_dim);
   kernels::Weight weight = {view->bytes.data(), *type, out, in};
   if (!kernels::is_quantised(*type)) {
-    KAKEYA_ASSIGN(weight.data, plain_data(*view, *type, order));
+    if (reading_ == Reading::kWeights) {
+      KAKEYA_ASSIGN(weight.data, plain_data(*view, *type, order));
+    }
   } else if (!use.lookup_only) {
     KAKEYA_ASSIGN(weight, pack({*type, out, in, view->bytes.data()}, name, order));
-    store_.release(view->bytes);
+    if (reading_ == Reading::kWeights) store_.release(view->bytes);
   }
   count_matrix(weight);
   return weight;
@@ -178,8 +180,9 @@ Result<std::optional<kernels::Weight>> FileWeights::affine_matrix(const std::str
   rows.scale_type = *weight_type(view->scales->dtype);
   rows.group = view->group;
   KAKEYA_ASSIGN(const kernels::Weight weight, pack(rows, name, {}));
-  for (const formats::TensorView* part : {view->codes, view->scales, view->biases})
-    store_.release(part->bytes);
+  for (const formats::TensorView* part : {view->codes, view->scales, view->biases}) {
+    if (reading_ == Reading::kWeights) store_.release(part->bytes);
+  }
   count_matrix(weight);
   return std::optional<kernels::Weight>(weight);
 }
@@ -198,6 +201,7 @@ Result<kernels::Weight> FileWeights::pack(const kernels::QuantisedRows& rows, co
     return unsupported(fmt::format("{}: tensor {}: {} inputs of type {}, expected a multiple of its block",
                                    what_, name, rows.in, kernels::to_string(rows.type)));
   }
+  if (reading_ == Reading::kHeaders) return kernels::Weight{nullptr, rows.type, rows.out, rows.in};
   return pack_rows(pool_, rows, order);
 }
 
@@ -205,6 +209,10 @@ Result<std::vector<float>> FileWeights::vector(const std::string& name, std::siz
   KAKEYA_ASSIGN(const formats::TensorView* view, checked(name, {n}));
   const auto type = weight_type(view->dtype);
   if (!type || kernels::is_quantised(*type)) return bad_dtype(what_, name, *view, "F32, F16 or BF16");
+  if (reading_ == Reading::kHeaders) {
+    parameters_ += n;
+    return std::vector<float>();
+  }
   // Copied first: load_row wants aligned data.
   const auto aligned = std::make_unique_for_overwrite<std::byte[]>(view->bytes.size());
   std::memcpy(aligned.get(), view->bytes.data(), view->bytes.size());

@@ -76,14 +76,18 @@ class WeightLoader {
   std::map<std::string, std::size_t> values_of_dtype_;
 };
 
+// How far a file's weights are read: kHeaders makes every check of names, dtypes and shapes and gives weights
+// without data, at the cost of reading headers.
+enum class Reading { kWeights, kHeaders };
+
 // Weights of a model directory or GGUF file.
 class FileWeights final : public WeightLoader {
  public:
   // `what` names the model in messages, for example its path. The store and the configuration outlive loader
   // and weights.
   FileWeights(const formats::TensorStore& store, const formats::ModelConfig& config, base::ThreadPool& pool,
-              std::string what)
-      : store_(store), config_(config), pool_(pool), what_(std::move(what)) {}
+              std::string what, Reading reading = Reading::kWeights)
+      : store_(store), config_(config), pool_(pool), what_(std::move(what)), reading_(reading) {}
 
   using WeightLoader::matrix;
   // The name is looked up as given, with "model." added and without it.
@@ -108,6 +112,7 @@ class FileWeights final : public WeightLoader {
   const formats::ModelConfig& config_;
   base::ThreadPool& pool_;
   std::string what_;
+  Reading reading_;
 };
 
 }  // namespace kakeya::model

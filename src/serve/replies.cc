@@ -1,6 +1,8 @@
 #include "serve/replies.h"
 
+#include <atomic>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "serve/failures.h"
 
@@ -25,19 +27,43 @@ http::ApiError late() {
   return error;
 }
 
+// The field that a refused request's error is about, where it can be told; else empty.
+std::string param_of(const Context& context, const dialog::DialogRequest& request, const Error& error) {
+  if (error.code != ErrorCode::kInvalidArgument && error.code != ErrorCode::kUnsupported) return {};
+  for (const char* name : {"tools", "tool_choice", "kv", "draft_kv", "max_tokens"}) {
+    if (!error.message.starts_with(name)) continue;
+    const std::size_t n = std::char_traits<char>::length(name);
+    if (error.message.size() > n && (error.message[n] == ':' || error.message[n] == '[')) return name;
+  }
+  if (!request.format) return {};
+  const auto alone = context.engine.new_constraint(*request.format);
+  return alone.ok() ? std::string() : request.format_name;
+}
+
+// Marks the parts of one answer, so that a closing service runs all of it or nothing.
+std::uint64_t next_group() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
 }  // namespace
 
 std::optional<http::ApiError> ask_all(Context& context, const std::vector<dialog::DialogRequest>& requests,
                                       int n, Replies& replies) {
   if (context.draining) return api_error({ErrorCode::kUnavailable, "The server is closing."}, true);
+  const bool several = requests.size() * static_cast<std::size_t>(n) > 1;
+  const std::uint64_t group = several ? next_group() : 0;
   for (const dialog::DialogRequest& request : requests) {
     for (int i = 0; i < n; ++i) {
       dialog::DialogRequest copy = request;
+      copy.group = group;
       if (copy.sampling.seed) *copy.sampling.seed += static_cast<std::uint64_t>(i);
       auto reply = context.ask(std::move(copy));
       if (!reply.ok()) {
         replies.clear();
-        return api_error(reply.error(), context.draining);
+        http::ApiError told = api_error(reply.error(), context.draining);
+        if (told.param.empty()) told.param = param_of(context, request, reply.error());
+        return told;
       }
       replies.push_back(std::move(*reply));
     }

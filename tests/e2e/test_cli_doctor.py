@@ -88,6 +88,10 @@ class Doctor(unittest.TestCase):
     def test_opens_a_model_of_the_users(self):
         checks = self.checks("--quick", "--model", os.path.join(TINY, "target"), "--draft", os.path.join(TINY, "draft"))
         self.assertIn("the draft draft fits, blocks of 8", checks["model target"]["found"])
+        self.assertEqual((checks["pair"]["level"], checks["pair"]["detail"]["notes"]), ("ok", []))
+        checks = self.checks("--quick", "--model", "tiny", "--draft", "random:qwen3-8b-dflash:q4_0", code=1)
+        self.assertIn("does not fit the target: hidden_size is 4096, the target has 256", checks["pair"]["found"])
+        self.assertNotIn("model tiny", checks)  # nothing was loaded for it
         checks = self.checks("--quick", "--model", "/no/model", code=1)
         self.assertEqual(checks["model /no/model"]["level"], "fail")
         out = run("doctor", "--quick", env=self.env)

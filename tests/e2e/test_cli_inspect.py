@@ -1,7 +1,9 @@
 """kakeya-llm inspect: against the files themselves, the caches of a run, and the published sizes of models."""
 import json
 import os
+import shutil
 import struct
+import tempfile
 import unittest
 
 from program import TINY, listed, run
@@ -71,6 +73,70 @@ class Inspect(unittest.TestCase):
             self.assertIn(word, out)
         self.assertIn("no, 0 tokens do", run("inspect", "--memory", 0.001).out)
         self.assertNotIn("draft ", run("inspect", "--no-draft", "--kv", "bf16").out)
+
+    def pair(self, directory, change=None, tensors=None, tokens=None):
+        """inspect of the embedded target with a draft whose config.json, tensor header or tokenizer is changed; and what
+        generate says, which loads it."""
+        draft = os.path.join(directory, "draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(os.path.join(TINY, "draft"), draft)
+        with open(os.path.join(draft, "config.json")) as f:
+            config = json.load(f)
+        (change or (lambda c: None))(config)
+        with open(os.path.join(draft, "config.json"), "w") as f:
+            json.dump(config, f)
+        if tokens:
+            with open(os.path.join(TINY, "target", "tokenizer.json"), encoding="utf-8") as f:
+                tokenizer = json.load(f)
+            tokens(tokenizer)
+            with open(os.path.join(draft, "tokenizer.json"), "w", encoding="utf-8") as f:
+                json.dump(tokenizer, f)
+        args = ("--draft", draft, "--json")
+        return run("inspect", *args), run("generate", "--target", "tiny", *args, "--prompt-ids", "5,6,7", "-n", 4)
+
+    def test_a_draft_that_does_not_fit_is_refused_as_by_the_loader(self):
+        changes = {
+            "hidden_size": lambda c: c.update(hidden_size=128), "vocab_size": lambda c: c.update(vocab_size=4090),
+            "num_target_layers": lambda c: c.update(num_target_layers=36),
+            "target_layer_ids": lambda c: c["dflash_config"].update(target_layer_ids=[1, 5]),
+            "fc.weight": lambda c: c["dflash_config"].update(target_layer_ids=[1, 2, 4]),
+            "mask_token_id": lambda c: c["dflash_config"].update(mask_token_id=4096),
+            "block_size": lambda c: c.update(block_size=1), "q_proj": lambda c: c.update(head_dim=64),
+            "layers.2.": lambda c: c.update(num_hidden_layers=3, layer_types=["full_attention"] * 3),
+            "rope": lambda c: c.update(rope_scaling={"rope_type": "yarn", "factor": 4.0}),
+        }
+        with tempfile.TemporaryDirectory() as directory:
+            for word, change in changes.items():
+                found, loaded = self.pair(directory, change)
+                self.assertEqual((found.code, loaded.code), (1, 1), word + found.err + loaded.err)
+                self.assertIn(word, found.err)
+                self.assertEqual(found.err.splitlines()[0], loaded.err.splitlines()[0])
+                self.assertIn("--no-draft", found.err)
+
+    def test_what_runs_but_is_odd_is_noted(self):
+        with tempfile.TemporaryDirectory() as directory:
+            found, loaded = self.pair(directory)
+            self.assertEqual((found.json()["pair_notes"], loaded.code), ([], 0), loaded.err)
+            found, loaded = self.pair(directory, lambda c: c.update(rope_theta=10000.0))
+            self.assertEqual((len(found.json()["pair_notes"]), loaded.code), (1, 0))
+            self.assertIn("rope_theta of the draft is 10000, the target has 1000000", found.json()["pair_notes"][0])
+            found = self.pair(directory, tokens=lambda t: None)[0]
+            self.assertEqual(found.json()["pair_notes"], [])
+
+            def swap(tokenizer):
+                vocab = tokenizer["model"]["vocab"]
+                a, b = [k for k, v in vocab.items() if v in (65, 66)]
+                vocab[a], vocab[b] = vocab[b], vocab[a]
+
+            note = self.pair(directory, tokens=swap)[0].json()["pair_notes"]
+            self.assertEqual(len(note), 1)
+            self.assertIn("token 65 of the draft's tokenizer", note[0])
+            shown = run("inspect", "--draft", os.path.join(directory, "draft")).out
+            self.assertIn("note     token 65", shown)
+            doctor = run("doctor", "--quick", "--json", "--model", "tiny", "--draft", os.path.join(directory, "draft"))
+            pair = {c["name"]: c for c in doctor.json()["checks"]}["pair"]
+            self.assertEqual(pair["level"], "warn")
+            self.assertIn("token 65", pair["found"])
 
     def test_errors_name_what_is_wrong(self):
         for code, words, args in ((1, ["/no/model"], ["/no/model"]), (1, ["kakeya-llm pull no/model"], ["no/model"]),

@@ -48,6 +48,7 @@ void read_options(Fields& fields, dialog::DialogRequest& request) {
 void read_format(Fields& fields, dialog::DialogRequest& request) {
   const Json* format = fields.find("format");
   if (format == nullptr || *format == "") return;
+  request.format_name = "format";
   if (format->is_object()) {
     request.format = wire::schema_constraint(*format);
   } else if (*format == "json") {

@@ -56,6 +56,7 @@ void set(Fields& fields, const char* name, ConstraintSpec spec, dialog::DialogRe
                 "grammar, structured_outputs.");
   }
   out.format = std::move(spec);
+  out.format_name = fields.name_of(name);
 }
 
 void read_grammar(Fields& fields, const char* name, dialog::DialogRequest& out) {

@@ -65,6 +65,7 @@ void read_format(Fields& fields, dialog::DialogRequest& request) {
   if (const Json* found = in_text.object("format")) {
     Fields format(*found, "text.format.");
     const std::string type = format.text("type").value_or("");
+    request.format_name = "text.format";
     if (type == "json_object") {
       request.format = ConstraintSpec{};
     } else if (type == "json_schema") {

@@ -1,0 +1,21 @@
+// What a hub's refusal means, and what to do about it.
+#pragma once
+#include <kakeya/result.h>
+
+#include <string>
+#include <string_view>
+
+#include "hub/hub_api.h"
+
+namespace kakeya::hub {
+
+// "get URL: found status 404 ..., expected 200", with the server's words and the next step. Hubs say by
+// X-Error-Code why: kNotFound for RepoNotFound, RevisionNotFound and EntryNotFound, else kNetwork.
+Error status_error(const HubAccess& access, const ModelId& id, const std::string& url,
+                   const HttpReply& reply);
+
+std::string base_of(const HubAccess& access);  // the endpoint without a slash at its end
+// `text` cut, without control characters.
+std::string printable(std::string_view text, std::size_t limit = 200);
+
+}  // namespace kakeya::hub
