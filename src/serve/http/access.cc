@@ -112,8 +112,7 @@ bool Access::allows_origin(std::string_view origin) const {
 
 Response Access::preflight(const Request& request) const {
   Response response;
-  response.status = 204;
-  response.content_type.clear();
+  response.content_type = "text/plain";  // 200 with nothing in it, as llama-server's
   const std::string_view origin = request.headers.get("origin");
   if (!origin.empty() && !allows_origin(origin)) return response;
   const std::string_view wanted = request.headers.get("access-control-request-headers");

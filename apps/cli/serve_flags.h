@@ -1,0 +1,25 @@
+// The flags of `serve`.
+#pragma once
+#include <kakeya/service.h>
+
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "serve/options.h"
+
+namespace kakeya::cli {
+
+struct ServeFlags {
+  EngineFlags engine;
+  ServiceOptions service;
+  serve::Options server;
+  std::vector<std::string> hosts, names;
+  std::string template_file;
+  std::int64_t timeout_s = 0, grace_s = 30;
+  bool quiet = false, list_devices = false, no_profile = false, no_slots = false, no_metrics = false;
+};
+
+void add_serve_flags(CLI::App* command, ServeFlags& flags);
+
+}  // namespace kakeya::cli
