@@ -95,7 +95,7 @@ Answer metrics(const Context& context) {
   if (!context.options.show_metrics) return switched_off("counters", "--no-metrics");
   Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-  response.headers.emplace_back("process-start-time-unix", std::to_string(context.started_at));
+  response.headers.emplace_back("Process-Start-Time-Unix", std::to_string(context.started_at));
   response.body = context.metrics.text(context.service.stats(), context.service.options().slots,
                                        context.context_tokens(), context.model_id);
   return response;

@@ -32,7 +32,7 @@ class FimEngine : public test::ByteEngine {
       "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|repo_name|>", "<|file_sep|>"};
 };
 
-class CompletionBody : public testing::Test {
+class NativeBody : public testing::Test {
  protected:
   std::optional<http::ApiError> read(const std::string& body) {
     Json json;
@@ -50,7 +50,7 @@ class CompletionBody : public testing::Test {
   CompletionCall call_;
 };
 
-TEST_F(CompletionBody, TakesTextsTokensBothInOneAndSeveral) {
+TEST_F(NativeBody, TakesTextsTokensBothInOneAndSeveral) {
   EXPECT_FALSE(read(R"({"prompt":"ab"})"));
   EXPECT_THAT(prompt(), ElementsAre('a', 'b'));
   EXPECT_FALSE(read(R"({"prompt":[1,2]})"));
@@ -73,7 +73,7 @@ TEST_F(CompletionBody, TakesTextsTokensBothInOneAndSeveral) {
             "prompt.multimodal_data");
 }
 
-TEST_F(CompletionBody, ReadsLimitsAsLlamaServerWritesThem) {
+TEST_F(NativeBody, ReadsLimitsAsLlamaServerWritesThem) {
   EXPECT_FALSE(with(R"("n_predict":-1,"seed":-1,"id_slot":-1,"top_k":-1,"repeat_last_n":-1)"));
   EXPECT_FALSE(call_.dialogs[0].max_tokens);
   EXPECT_FALSE(call_.dialogs[0].sampling.seed);
@@ -93,7 +93,7 @@ TEST_F(CompletionBody, ReadsLimitsAsLlamaServerWritesThem) {
   }
 }
 
-TEST_F(CompletionBody, BiasesTokensTextsAndBansWithFalse) {
+TEST_F(NativeBody, BiasesTokensTextsAndBansWithFalse) {
   EXPECT_FALSE(with(R"("logit_bias":[[5,1.5],["ab",-2],[7,false]])"));
   const auto& bias = call_.dialogs[0].rules.logit_bias;
   ASSERT_EQ(bias.size(), 4u);
@@ -107,7 +107,7 @@ TEST_F(CompletionBody, BiasesTokensTextsAndBansWithFalse) {
   EXPECT_EQ(with(R"("logit_bias":[["a","b"]])")->param, "logit_bias");
 }
 
-TEST_F(CompletionBody, TakesWhatIsOffAndRefusesTheRestByName) {
+TEST_F(NativeBody, TakesWhatIsOffAndRefusesTheRestByName) {
   EXPECT_FALSE(with(
       R"("mirostat":0,"mirostat_tau":5.0,"typical_p":1.0,"dry_multiplier":0,"dry_base":1.75,"xtc_probability":0,
          "xtc_threshold":0.1,"top_n_sigma":-1,"dynatemp_range":0,"dynatemp_exponent":1,"min_keep":0,"n_indent":0,
@@ -139,7 +139,7 @@ TEST_F(CompletionBody, TakesWhatIsOffAndRefusesTheRestByName) {
   EXPECT_FALSE(with(R"("post_sampling_probs":true,"n_probs":3,"temperature":0)"));
 }
 
-TEST_F(CompletionBody, TakesTheServersDefaultsAndItsLimit) {
+TEST_F(NativeBody, TakesTheServersDefaultsAndItsLimit) {
   world_.options.defaults = {0.25f, 42, 64};
   EXPECT_FALSE(with(R"("n_predict":256)"));
   EXPECT_EQ(call_.n_predict, 64);
