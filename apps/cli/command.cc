@@ -125,6 +125,7 @@ Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Cont
   KAKEYA_TRY(resolve_in_place(options.target));
   if (!options.draft.empty()) KAKEYA_TRY(resolve_in_place(options.draft));
   options.threads = flags.threads;
+  options.chat_template = flags.chat_template;
   options.isa = context.isa;
   return Engine::open(options);
 }

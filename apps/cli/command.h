@@ -42,6 +42,7 @@ void on_run(CLI::App* command, Context& context, F run) {
 struct EngineFlags {
   std::string target = "tiny", draft;
   int threads = 0;
+  std::string chat_template;  // as EngineOptions
 };
 void add_engine_flags(CLI::App* command, EngineFlags& flags);
 // Names are resolved: paths, 'tiny', pulled models by id or short name; for the draft also 'auto', the

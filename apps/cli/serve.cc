@@ -1,4 +1,4 @@
-// kakeya-llm serve: flags, signals, and the lines that say when the server is ready.
+// kakeya-llm serve: signals, and the lines that say when the server is ready.
 #include "serve/server.h"
 
 #include <fmt/format.h>
@@ -12,8 +12,10 @@
 #include <mutex>
 #include <thread>
 
+#include "acceptance/files.h"
 #include "cli/commands.h"
 #include "cli/model_setup.h"
+#include "cli/serve_flags.h"
 #include "serve/limited_service.h"
 
 namespace kakeya::cli {
@@ -21,18 +23,7 @@ namespace {
 
 // Where nothing is said: more would make the caches of several slots large on models with long contexts.
 constexpr std::size_t kDefaultContext = 16384;
-
-struct Flags {
-  EngineFlags engine;
-  ServiceOptions service;
-  serve::Options server;
-  std::vector<std::string> hosts;
-  std::int64_t timeout_s = 0, grace_s = 30;
-  bool quiet = false, list_devices = false, no_profile = false;
-  std::string profile;
-  std::string speculation;  // of requests that name none; empty = the profile's, else auto
-  std::size_t verify_width = 0;
-};
+constexpr std::size_t kMaxTemplateBytes = std::size_t{1} << 20;
 
 // SIGINT and SIGTERM, taken by a thread of its own: the first asks for the end, the second one is it.
 class Signals {
@@ -79,7 +70,7 @@ void add_keys(serve::Options& options) {
   if (options.api_keys.empty() && key != nullptr && *key != '\0') options.api_keys.emplace_back(key);
 }
 
-std::string drafting_words(const Flags& flags) {
+std::string drafting_words(const ServeFlags& flags) {
   if (flags.verify_width != 0) return fmt::format("fixed, width {}", flags.verify_width);
   return flags.speculation.empty() ? "auto" : flags.speculation;
 }
@@ -95,7 +86,7 @@ struct Drafting {
     request.verify_width = verify_width;
   }
 };
-Result<Drafting> drafting_of(const Flags& flags, const Engine& engine) {
+Result<Drafting> drafting_of(const ServeFlags& flags, const Engine& engine) {
   Drafting out;
   if (!flags.speculation.empty()) {
     KAKEYA_ASSIGN(out.speculation, parse_speculation(flags.speculation));
@@ -118,7 +109,7 @@ Result<Drafting> drafting_of(const Flags& flags, const Engine& engine) {
 }
 
 // The words that starters of llama-server wait for.
-void print_ready(const serve::Server& server, const Flags& flags, const Engine& engine,
+void print_ready(const serve::Server& server, const ServeFlags& flags, const Engine& engine,
                  const Service& service) {
   const serve::Options& options = flags.server;
   for (const std::string& url : server.urls()) {
@@ -144,7 +135,7 @@ void print_devices(const Context& context) {
 }
 
 // What the flags leave open, the profile of `tune` says: channels, drafting, and where the tripwire is.
-Status apply_profile(Flags& flags, const Engine& engine, const CLI::App& command) {
+Status apply_profile(ServeFlags& flags, const Engine& engine, const CLI::App& command) {
   KAKEYA_ASSIGN(const auto profile, profile_for(engine, flags.profile, flags.no_profile));
   if (!profile) return {};
   if (flags.speculation.empty() && flags.verify_width == 0 && engine.draft() != nullptr) {
@@ -162,8 +153,12 @@ Status apply_profile(Flags& flags, const Engine& engine, const CLI::App& command
   return {};
 }
 
-void resolve(Flags& flags, const Engine& engine) {
+void resolve(ServeFlags& flags, const Engine& engine) {
   if (!flags.hosts.empty()) flags.server.hosts = flags.hosts;
+  if (!flags.names.empty()) {
+    flags.server.model_id = flags.names.front();
+    flags.server.aliases = flags.names;
+  }
   // A pulled model keeps the name by which it was asked for; a path has its last component.
   if (flags.server.model_id.empty() && !std::filesystem::exists(flags.engine.target)) {
     flags.server.model_id = flags.engine.target;
@@ -175,13 +170,20 @@ void resolve(Flags& flags, const Engine& engine) {
   flags.server.timeout = std::chrono::seconds(flags.timeout_s);
   flags.server.grace = std::chrono::seconds(flags.grace_s);
   flags.server.log_requests = !flags.quiet;
+  flags.server.show_slots = !flags.no_slots;
+  flags.server.show_metrics = !flags.no_metrics;
   add_keys(flags.server);
 }
 
-int run(Flags flags, const CLI::App& command, const Context& context) {
+int run(ServeFlags flags, const CLI::App& command, const Context& context) {
   if (flags.list_devices) {
     print_devices(context);
     return kOk;
+  }
+  if (!flags.template_file.empty()) {
+    const auto text = acceptance::read_whole_file(flags.template_file, kMaxTemplateBytes);
+    if (!text.ok()) return fail(text.error());
+    flags.engine.chat_template = *text;
   }
   static Signals* const signals = new Signals;  // its thread has no end
   const auto engine = open_engine(flags.engine, context);
@@ -210,108 +212,17 @@ int run(Flags flags, const CLI::App& command, const Context& context) {
   return kOk;
 }
 
-void add_model_flags(CLI::App* command, Flags& flags) {
-  command
-      ->add_option("--target,-m,--model", flags.engine.target,
-                   "directory in Hugging Face layout, GGUF file, pulled model, or 'tiny', the embedded pair")
-      ->capture_default_str();
-  command->add_option(
-      "--draft,--model-draft", flags.engine.draft,
-      "DFlash draft: named as --target, or 'auto' for the published draft of the target; without it, "
-      "plain decoding (-md works too)");
-  command->add_option("--threads,-t", flags.engine.threads, "0 = every core this process may use")
-      ->capture_default_str();
-  command->add_option("--alias,-a", flags.server.model_id,
-                      "the model's id for clients; default its own name");
-  add_profile_flags(command, flags.profile, flags.no_profile);
-  command
-      ->add_option(
-          "--speculation", flags.speculation,
-          "drafting of requests that do not name it: auto, fixed or off. Default: the profile's, else auto")
-      ->check(CLI::IsMember({"auto", "fixed", "off"}));
-  command->add_option("--verify-width", flags.verify_width,
-                      "rows the target verifies at once, with --speculation fixed; 0 = the draft's block");
-  SessionOptions& session = flags.service.session;
-  command->add_option("--kv", session.kv, "KV channel of the target; 'codec list' shows them")
-      ->capture_default_str();
-  command->add_option("--draft-kv", session.draft_kv, "KV channel of the draft")->capture_default_str();
-  command->add_option("--kv-allow", flags.server.kv_allowed, "channels that a request may name in kakeya.kv")
-      ->delimiter(',');
-  command->add_option("--draft-kv-allow", flags.server.draft_kv_allowed, "the same for kakeya.draft_kv")
-      ->delimiter(',');
-  command->add_option("--boundary", session.boundary, "first and last layers whose KV stays bf16")
-      ->capture_default_str();
-  command->add_option("--ctx,-c,--ctx-size", session.max_tokens,
-                      "tokens of one slot, prompt and answer; 0 = the model's, at most 16384");
-}
-
-void add_load_flags(CLI::App* command, Flags& flags) {
-  command
-      ->add_option("--slots,--parallel", flags.service.slots, "requests that decode together (-np works too)")
-      ->capture_default_str();
-  command->add_option("--queue", flags.service.max_queue, "requests that may wait; more are answered 429")
-      ->capture_default_str();
-  command->add_option("--prefix-bytes", flags.service.prefix_bytes, "for prefixes kept beside the slots")
-      ->capture_default_str();
-  serve::Options& server = flags.server;
-  command
-      ->add_option("--timeout", flags.timeout_s,
-                   "seconds of one request; what was made by then is sent; 0 = none")
-      ->check(CLI::Range(0, 1 << 30));
-  command->add_option("--grace", flags.grace_s, "seconds that running requests have after SIGTERM or SIGINT")
-      ->check(CLI::Range(0, 1 << 30))
-      ->capture_default_str();
-  command->add_option("--max-body", server.max_body_bytes, "bytes of a request's body")
-      ->capture_default_str();
-  command->add_option("--max-prompt", server.max_prompt_tokens,
-                      "tokens of a prompt; 0 = what fits the context");
-  command->add_option("--max-connections", server.max_connections, "at once; more are answered 503")
-      ->capture_default_str();
-  command->add_option("--slot-save-path", server.slot_save_path,
-                      "folder for POST /slots/ID?action=save and restore; without it they are refused");
-  command->add_option("--tripwire", server.tripwire,
-                      "report drafts whose acceptance length falls below this; 0 = off");
-}
-
-void add_access_flags(CLI::App* command, Flags& flags) {
-  serve::Options& server = flags.server;
-  command->add_option("--host", flags.hosts, "addresses to listen on; default 127.0.0.1 and ::1")
-      ->delimiter(',');
-  command->add_option("--port", server.port, "0 = any free one, which is printed")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
-  command
-      ->add_option("--api-key", server.api_keys,
-                   "a key that clients must send; may be repeated (also KAKEYA_API_KEY, LLAMA_API_KEY)")
-      ->delimiter(',');
-  command->add_flag("--insecure-no-auth", server.insecure_no_auth,
-                    "listen on other than loopback addresses without a key");
-  command
-      ->add_option("--allow-host", server.allow_hosts,
-                   "names in the Host header besides loopback ones (loopback without a key); * = all")
-      ->delimiter(',');
-  command
-      ->add_option("--cors-origin", server.cors_origins,
-                   "origins of web pages that may ask, besides local ones and apps; * = all")
-      ->delimiter(',');
-  command->add_flag("--json-log", server.json_log, "one JSON object a request on stderr");
-  command->add_flag("--quiet", flags.quiet, "no line for each request");
-  command->add_flag("--list-devices", flags.list_devices, "print what can run models, and end");
-}
-
 }  // namespace
 
 void add_serve(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ServeFlags>();
   CLI::App* command = add_command(
       app, "serve", "Serve the OpenAI, Anthropic and Ollama APIs on this machine",
       "  kakeya-llm serve --target tiny --draft tiny\n"
       "  kakeya-llm serve --target ./Qwen3-8B --draft ./Qwen3-8B-DFlash-b16 --kv e8-q38 --slots 2\n"
       "  kakeya-llm serve --host 0.0.0.0 --api-key SECRET --alias qwen3-8b\n"
       "  curl http://127.0.0.1:8017/v1/models");
-  add_model_flags(command, *flags);
-  add_load_flags(command, *flags);
-  add_access_flags(command, *flags);
+  add_serve_flags(command, *flags);
   on_run(command, context, [flags, command, &context] { return run(*flags, *command, context); });
 }
 

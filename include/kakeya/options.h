@@ -56,6 +56,7 @@ struct EngineOptions {
   int threads = 0;              // 0 = every core this process may use
   std::string isa;              // CPU variant by name; empty = the best one
   std::string share_dir;        // where "tiny" lives; empty = find_share_dir("")
+  std::string chat_template;    // family by name or published text; empty = by the tokenizer's special tokens
 };
 
 // How a row attends to packed KV.
@@ -84,10 +85,12 @@ enum class Speculation {
 const char* to_string(Speculation speculation);  // "auto", "fixed", "off"
 
 struct GenerateOptions {
-  int max_tokens = 256;
+  int max_tokens = 256;  // of a Service also 0: the prompt alone is run, and stays in the cache
   SamplingOptions sampling;
   TokenRules rules;
   int logprobs = -1;  // alternatives reported for each token, 0 to 20; -1 = no log-probabilities
+  // The same for the prompt's tokens from the second one on. All of the prompt is then run, nothing reused.
+  int prompt_logprobs = -1;
   AcceptRule accept_rule = AcceptRule::kTargetSample;
   bool use_draft = true;  // ignored when the engine has no drafter; false is kOff
   Speculation speculation = Speculation::kAuto;

@@ -66,9 +66,10 @@ struct ServiceEvent {
   std::size_t prompt_tokens = 0, cached_tokens = 0, done = 0;
   std::string text;
   std::vector<Token> ids;
-  std::vector<TokenLogprob> logprobs;  // of ids, when asked for
-  std::vector<std::uint8_t> drafted;   // of ids: 1 = proposed by the draft and accepted
-  double elapsed_ms = 0;               // since submit()
+  std::vector<TokenLogprob> logprobs;         // of ids, when asked for
+  std::vector<TokenLogprob> prompt_logprobs;  // of prompt[1], ..., when asked for; in the first kText
+  std::vector<std::uint8_t> drafted;          // of ids: 1 = proposed by the draft and accepted
+  double elapsed_ms = 0;                      // since submit()
   Completion completion;
   Error error{ErrorCode::kCancelled, ""};
 };

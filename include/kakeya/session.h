@@ -46,7 +46,8 @@ struct Generation {
   std::vector<Token> ids;  // stop token included when there is one
   std::string text;        // special tokens left out
   FinishReason finish = FinishReason::kLength;
-  std::vector<TokenLogprob> logprobs;  // one per id when asked for
+  std::vector<TokenLogprob> logprobs;         // one per id when asked for
+  std::vector<TokenLogprob> prompt_logprobs;  // of prompt[1], prompt[2], ... when asked for
   std::vector<Cycle> cycles;  // empty without a drafter; plain steps under kAuto are cycles that propose 0
   Speculation speculation = Speculation::kOff;  // in effect
   PolicyReport policy;                          // kAuto only

@@ -28,12 +28,12 @@ Result<BlockPlan> plan_block(std::size_t draft_block, std::size_t block_size, st
 
 SpeculativeDecoder::SpeculativeDecoder(TargetRun& target, Drafter* drafter, DecodePlan plan)
     : target_(target), drafter_(drafter), plan_(std::move(plan)), rules_({}, {}, {}) {
-  KAKEYA_CHECK(plan_.max_tokens >= 1 && plan_.block.width >= 1 && plan_.block.width <= plan_.block.block);
+  KAKEYA_CHECK(plan_.block.width >= 1 && plan_.block.width <= plan_.block.block);
   if (!drafting()) drafter_ = nullptr;
 }
 
 void SpeculativeDecoder::begin(std::span<const Token> prompt, std::size_t kept) {
-  KAKEYA_CHECK(kept < prompt.size());
+  KAKEYA_CHECK(kept < prompt.size() && (kept == 0 || plan_.prompt_logprobs < 0));
   if (plan_.policy != nullptr && drafter_ != nullptr && !plan_.policy->wants_draft(prompt.size() - kept)) {
     drafter_->begin(kept);
     drafter_ = nullptr;
@@ -54,6 +54,11 @@ Result<Feed> SpeculativeDecoder::prepare(std::size_t prompt_rows) {
     piece_ = std::min({prompt_rows, kPrefillRows, prompt_.size()});
     feed.tokens = prompt_.first(piece_);
     if (piece_ == prompt_.size()) feed.rows = model::LogitRows::kLast;
+    if (plan_.prompt_logprobs >= 0) {
+      piece_ = std::min(piece_, kScoredRows);
+      feed.tokens = prompt_.first(piece_);
+      feed.rows = model::LogitRows::kAll;
+    }
     return feed;
   }
   if (!planned_) KAKEYA_TRY(plan());
@@ -77,6 +82,7 @@ Status SpeculativeDecoder::absorb_piece(const PassTime& time) {
   const auto piece = prompt_.first(piece_);
   target_.keep(target_.length());
   prompt_cost_.target_ms += time.ms;
+  if (plan_.prompt_logprobs >= 0) note_prompt_logprobs();
   prompt_ = prompt_.subspan(piece_);
   if (!in_prompt()) {
     unsettled_.assign(piece.begin(), piece.end());
@@ -93,14 +99,19 @@ Status SpeculativeDecoder::absorb_piece(const PassTime& time) {
 void SpeculativeDecoder::first_token() {
   if (plan_.policy != nullptr) plan_.policy->begin(prompt_cost_);
   prompt_forwards_ = target_.forwards();
+  if (plan_.max_tokens == 0) {
+    finished_ = FinishReason::kLength;
+    return;
+  }
+  const std::size_t last_row = target_.logits().rows - 1;
   VerifyInput input;
-  input.logits = target_.logits().sub(0, 1);
+  input.logits = target_.logits().sub(last_row, 1);
   input.position = target_.length();
   input.sampling = plan_.sampling;
   input.rules = &rules_;
   emitted_.assign(1, accept_target_sample(input, scratch_).next);
   emit();
-  note_logprobs();
+  note_logprobs(last_row);
 }
 
 Status SpeculativeDecoder::pass(std::span<const Token>& out) {
@@ -169,11 +180,18 @@ void SpeculativeDecoder::record(const Verdict& verdict, const PassTime& time) {
   plan_.policy->record(cost);
 }
 
-void SpeculativeDecoder::note_logprobs() {
+void SpeculativeDecoder::note_logprobs(std::size_t first_row) {
   logprobs_.clear();
   if (plan_.logprobs < 0) return;
   for (std::size_t i = 0; i < emitted_.size(); ++i) {
-    logprobs_.push_back(logprob_of(target_.logits().row(i), emitted_[i], plan_.logprobs));
+    logprobs_.push_back(logprob_of(target_.logits().row(first_row + i), emitted_[i], plan_.logprobs));
+  }
+}
+
+// A row of the prompt predicts the token behind it.
+void SpeculativeDecoder::note_prompt_logprobs() {
+  for (std::size_t i = 0; i < piece_ && i + 1 < prompt_.size(); ++i) {
+    prompt_logprobs_.push_back(logprob_of(target_.logits().row(i), prompt_[i + 1], plan_.prompt_logprobs));
   }
 }
 
@@ -186,7 +204,7 @@ Status SpeculativeDecoder::absorb_cycle(const PassTime& time) {
   emitted_.push_back(verdict.next);
   emit();
   accepted_ = std::min(verdict.accepted, emitted_.size());
-  note_logprobs();
+  note_logprobs(0);
   record(verdict, time);
   target_.keep(before + emitted_.size());
   unsettled_.assign(block_.begin(), block_.begin() + static_cast<std::ptrdiff_t>(emitted_.size()));

@@ -36,12 +36,12 @@ Result<BlockPlan> plan_block(std::size_t draft_block, std::size_t block_size, st
 
 struct DecodePlan {
   BlockPlan block;
-  std::size_t max_tokens = 1;  // emitted at most, >= 1
+  std::size_t max_tokens = 1;  // emitted at most; 0 = nothing follows the prompt
   SamplingOptions sampling;
   AcceptRule rule = AcceptRule::kTargetSample;
   StopRules stops;
   TokenRules rules;
-  int logprobs = -1;  // as GenerateOptions
+  int logprobs = -1, prompt_logprobs = -1;  // as GenerateOptions; the latter needs kept == 0
   // Chooses the width of each cycle, at most block.width; outlives the decoder.
   WidthPolicy* policy = nullptr;
   Clock clock = steady_clock_ms;
@@ -102,7 +102,7 @@ class SpeculativeDecoder {
   void drafted(const Proposal& proposal, const DraftTime& time);
   // What the next cycle is, or is likely to be by those before it.
   Others usual() const;
-  // The new tokens; none while the prompt is not done.
+  // The new tokens; none while the prompt is not done, nor when none were asked for.
   Result<std::span<const Token>> absorb(const PassTime& time);
   bool in_prompt() const { return !prompt_.empty(); }
   std::size_t prompt_done() const { return target_.length(); }
@@ -113,6 +113,7 @@ class SpeculativeDecoder {
   // Why no further step is due; nothing while one is.
   std::optional<FinishReason> finished() const { return finished_; }
   std::span<const TokenLogprob> logprobs() const { return logprobs_; }  // of the last tokens, when asked for
+  std::span<const TokenLogprob> prompt_logprobs() const { return prompt_logprobs_; }  // so far
   std::size_t accepted() const { return accepted_; }  // how many of the last tokens came from the draft
   const std::vector<Cycle>& cycles() const { return cycles_; }  // empty without drafting and without a policy
   std::uint64_t target_forwards() const { return target_.forwards() - prompt_forwards_; }
@@ -137,7 +138,8 @@ class SpeculativeDecoder {
   Status observe(std::span<const Token> tokens, Rows<const float> taps);
   void emit();
   void record(const Verdict& verdict, const PassTime& time);
-  void note_logprobs();
+  void note_logprobs(std::size_t first_row);  // of the row that the first emitted token comes from
+  void note_prompt_logprobs();
 
   TargetRun& target_;
   Drafter* drafter_;
@@ -152,7 +154,7 @@ class SpeculativeDecoder {
   std::vector<Token> emitted_;    // of the last cycle
   std::vector<float> scratch_;
   std::vector<Cycle> cycles_;
-  std::vector<TokenLogprob> logprobs_;
+  std::vector<TokenLogprob> logprobs_, prompt_logprobs_;
   // Of the cycle at hand.
   DraftPart part_;
   DraftTime draft_time_;

@@ -12,6 +12,8 @@ namespace kakeya::decode {
 
 // Rows a prompt is run in at once. Rows do not depend on it; it bounds scratch and tapped states.
 inline constexpr std::size_t kPrefillRows = 256;
+// The same where each row's logits are asked for: bounds what they take with a large vocabulary.
+inline constexpr std::size_t kScoredRows = 64;
 
 class TargetRun {
  public:

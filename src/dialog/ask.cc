@@ -53,9 +53,9 @@ Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, Dialo
   KAKEYA_ASSIGN(Prompt prompt, build_prompt(engine, request));
   const std::size_t context = context_of(engine, service);
   if (prompt.ids.size() >= context) return overflow(context, prompt.ids.size());
-  if (request.max_tokens && *request.max_tokens < 1) {
+  if (request.max_tokens && *request.max_tokens < 0) {
     return invalid_argument("max_tokens: found " + std::to_string(*request.max_tokens) +
-                            ", expected at least 1");
+                            ", expected at least 0");
   }
   ServiceRequest out;
   GenerateOptions& options = out.options;
@@ -65,6 +65,7 @@ Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, Dialo
   const auto fits = static_cast<int>(std::min<std::size_t>(context - prompt.ids.size(), 1 << 30));
   options.max_tokens = std::min(request.max_tokens.value_or(fits), fits);
   options.logprobs = request.logprobs;
+  options.prompt_logprobs = request.prompt_logprobs;
   options.speculation = request.speculation.value_or(Speculation::kAuto);
   options.block_size = request.block_size;
   options.verify_width = request.verify_width;

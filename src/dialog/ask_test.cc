@@ -79,13 +79,14 @@ TEST(Ask, GivesAtMostTheTokensThatFit) {
   Asked asked;
   DialogRequest request;
   request.input = std::vector<Token>(500, 1);
-  const std::pair<std::optional<int>, int> cases[] = {{std::nullopt, 12}, {32000, 12}, {12, 12}, {3, 3}};
+  const std::pair<std::optional<int>, int> cases[] = {
+      {std::nullopt, 12}, {32000, 12}, {12, 12}, {3, 3}, {0, 0}};
   for (const auto& [wanted, given] : cases) {
     request.max_tokens = wanted;
     ASSERT_TRUE(asked.send(request).ok());
     EXPECT_EQ(asked.options().max_tokens, given);
   }
-  request.max_tokens = 0;
+  request.max_tokens = -1;
   EXPECT_EQ(asked.send(request).error().code, ErrorCode::kInvalidArgument);
 }
 

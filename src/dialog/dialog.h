@@ -36,9 +36,9 @@ struct DialogRequest {
   std::optional<ConstraintSpec> format;
   std::string format_name;  // where the caller had it from ("response_format"), for errors
   Sampling sampling;
-  TokenRules rules;               // constraint is set by ask()
-  int logprobs = -1;              // as GenerateOptions
-  std::optional<int> max_tokens;  // not set, or more than fits: what fits
+  TokenRules rules;                         // constraint is set by ask()
+  int logprobs = -1, prompt_logprobs = -1;  // as GenerateOptions; the latter only without parse_output
+  std::optional<int> max_tokens;            // not set, or more than fits: what fits; 0 = the prompt alone
   std::vector<std::string> stop_strings;
   std::vector<Token> stop_ids;
   bool ignore_stop = false;
@@ -80,8 +80,9 @@ struct AnswerPart {
   // Of the tokens of which this part shows a byte; each token is in one part at most. Those of tags and of
   // dropped white space are in none: joined over all content they spell the content.
   std::vector<TokenLogprob> logprobs;
-  std::vector<Token> ids;             // the same tokens
-  std::vector<std::uint8_t> drafted;  // of ids: 1 = came from the draft
+  std::vector<Token> ids;                     // the same tokens
+  std::vector<TokenLogprob> prompt_logprobs;  // in the first kContent, when asked for
+  std::vector<std::uint8_t> drafted;          // of ids: 1 = came from the draft
   double elapsed_ms = 0;
   std::optional<Summary> summary;
   Error error{ErrorCode::kCancelled, ""};

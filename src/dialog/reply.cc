@@ -61,6 +61,7 @@ void AnswerReply::absorb_text(ServiceEvent event) {
     part.text = std::move(event.text);
     part.ids = std::move(event.ids);
     part.logprobs = std::move(event.logprobs);
+    part.prompt_logprobs = std::move(event.prompt_logprobs);
     part.drafted = std::move(event.drafted);
     ready_.push_back(std::move(part));
     return;

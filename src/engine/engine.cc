@@ -80,6 +80,17 @@ Result<std::unique_ptr<const text::Tokenizer>> load_tokenizer(const std::string&
   return std::unique_ptr<const text::Tokenizer>(std::move(tokenizer));
 }
 
+// A family that was asked for must be there; one that is only guessed may be missing until it is needed.
+Status choose_family(const EngineOptions& options, EngineState& state) {
+  const bool asked = !options.chat_template.empty();
+  if (!state.tokenizer) {
+    return asked ? Status(unsupported("chat template: the model has no tokenizer")) : Status();
+  }
+  state.chat_family = asked ? text::choose_template(*state.tokenizer, options.chat_template)
+                            : text::detect_template(*state.tokenizer);
+  return asked && !state.chat_family.ok() ? Status(state.chat_family.error()) : Status();
+}
+
 Status load(const EngineOptions& options, EngineState& state) {
   KAKEYA_ASSIGN(const kernels::Table* variant, choose_variant(options.isa));
   state.compute = {variant, &state.pool};
@@ -93,6 +104,7 @@ Status load(const EngineOptions& options, EngineState& state) {
   }
   if (model::is_random_model(place.directory)) return {};  // ids only, no stop ids
   KAKEYA_ASSIGN(state.tokenizer, load_tokenizer(place.directory));
+  KAKEYA_TRY(choose_family(options, state));
   KAKEYA_ASSIGN(const formats::GenerationConfig generation, formats::load_generation_config(place.directory));
   state.stop_ids = generation.eos_token_ids;
   state.sampling_defaults = generation.sampling;
@@ -127,12 +139,12 @@ class EngineImpl final : public Engine {
   }
   Result<std::string> render_chat(const ChatRequest& request) const override {
     if (!state_->tokenizer) return no_tokenizer();
-    KAKEYA_ASSIGN(const auto family, text::detect_template(*state_->tokenizer));
+    KAKEYA_ASSIGN(const auto family, state_->chat_family);
     return text::render_chat(family, request);
   }
   Result<std::vector<Token>> encode_chat(const ChatRequest& request) const override {
     if (!state_->tokenizer) return no_tokenizer();
-    KAKEYA_ASSIGN(const auto family, text::detect_template(*state_->tokenizer));
+    KAKEYA_ASSIGN(const auto family, state_->chat_family);
     KAKEYA_ASSIGN(const text::PromptText prompt, text::render_prompt(family, request));
     KAKEYA_ASSIGN(auto ids, state_->tokenizer->encode(prompt));
     return with_bos(std::move(ids));
@@ -143,7 +155,7 @@ class EngineImpl final : public Engine {
   }
   std::string template_family() const override {
     if (!state_->tokenizer) return "none";
-    const auto family = text::detect_template(*state_->tokenizer);
+    const auto& family = state_->chat_family;
     return family.ok() ? text::to_string(*family) : "none";
   }
   const std::vector<Token>& stop_ids() const override { return state_->stop_ids; }

@@ -24,6 +24,8 @@ struct EngineState {
   std::unique_ptr<const model::Model> target;
   std::unique_ptr<const model::DFlashDraft> draft;   // null without a drafter
   std::unique_ptr<const text::Tokenizer> tokenizer;  // null when the directory has none: ids only
+  // Of the tokenizer; kUnsupported when no family fits.
+  Result<text::TemplateFamily> chat_family = text::TemplateFamily::kQwen3;
   std::vector<Token> stop_ids;
   SamplingDefaults sampling_defaults;
   base::ThreadPool pool;

@@ -3,10 +3,20 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "decode/logprobs.h"
 #include "decode/sampler.h"
 
 namespace kakeya::engine {
+namespace {
+
+Status check_count(const char* name, int value, int low, int high) {
+  if (value >= low && value <= high) return {};
+  return invalid_argument(fmt::format("generate: {} is {}, expected {} to {}", name, value, low, high));
+}
+
+}  // namespace
 
 Status check_ids(const EngineState& state, const char* what, std::span<const Token> ids) {
   if (ids.empty()) return invalid_argument(fmt::format("{}: empty, expected at least one token", what));
@@ -38,14 +48,9 @@ Speculation speculation_of(const GenerateOptions& options, const decode::Drafter
 
 Result<decode::DecodePlan> plan_request(const EngineState& state, const GenerateOptions& options,
                                         const decode::Drafter* drafter) {
-  if (options.max_tokens < 1) {
-    return invalid_argument(
-        fmt::format("generate: max_tokens is {}, expected at least 1", options.max_tokens));
-  }
-  if (options.logprobs < -1 || options.logprobs > decode::kMaxLogprobs) {
-    return invalid_argument(
-        fmt::format("logprobs is {}, expected -1 to {}", options.logprobs, decode::kMaxLogprobs));
-  }
+  KAKEYA_TRY(check_count("max_tokens", options.max_tokens, 0, std::numeric_limits<int>::max()));
+  KAKEYA_TRY(check_count("logprobs", options.logprobs, -1, decode::kMaxLogprobs));
+  KAKEYA_TRY(check_count("prompt_logprobs", options.prompt_logprobs, -1, decode::kMaxLogprobs));
   KAKEYA_TRY(decode::check_sampling(options.sampling));
   KAKEYA_TRY(decode::check_rules(options.rules, state.target->config().vocab_size));
   decode::DecodePlan plan;
@@ -57,6 +62,7 @@ Result<decode::DecodePlan> plan_request(const EngineState& state, const Generate
   plan.sampling = options.sampling;
   plan.rules = options.rules;
   plan.logprobs = options.logprobs;
+  plan.prompt_logprobs = options.prompt_logprobs;
   plan.rule = options.accept_rule;
   std::vector<Token> stops = options.extra_stop_ids;
   if (!options.ignore_stop) stops.insert(stops.end(), state.stop_ids.begin(), state.stop_ids.end());

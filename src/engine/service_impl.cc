@@ -89,12 +89,10 @@ Status ServiceImpl::check(ServiceRequest& request) const {
         fmt::format("slot: found {}, expected 0 to {}", *request.slot, options_.slots - 1));
   }
   KAKEYA_TRY(check_ids(*state_, "prompt", request.prompt));
-  if (request.options.max_tokens >= 1) {
-    KAKEYA_TRY(check_length(*state_, "generate", request.prompt.size(),
-                            static_cast<std::size_t>(request.options.max_tokens),
-                            options_.session.max_tokens));
-  }
-  return {};
+  if (request.options.prompt_logprobs >= 0) request.reuse_prefix = false;
+  return check_length(*state_, "generate", request.prompt.size(),
+                      static_cast<std::size_t>(std::max(request.options.max_tokens, 0)),
+                      options_.session.max_tokens);
 }
 
 Result<std::unique_ptr<Answer>> ServiceImpl::submit(ServiceRequest request) {

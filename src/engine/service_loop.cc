@@ -160,7 +160,7 @@ void ServiceLoop::absorb(Entry& entry, const decode::PassTime& time) {
     }
   }
   if (entry.prompt) slot.progress();
-  if (ids->empty()) return;
+  if (ids->empty() && !slot.decoder().finished()) return;
   sums_.output_tokens += ids->size();
   if (slot.deliver(*ids)) finish(slot, std::nullopt);
 }

@@ -96,6 +96,10 @@ Result<Generation> SessionImpl::generate(std::span<const Token> prompt, const Ge
                                          const EventSink& sink) {
   const decode::Drafter* available = drafter_ ? &*drafter_ : nullptr;
   KAKEYA_TRY(check_ids(*state_, "prompt", prompt));
+  if (options.max_tokens < 1) {
+    return invalid_argument(
+        fmt::format("generate: max_tokens is {}, expected at least 1", options.max_tokens));
+  }
   KAKEYA_ASSIGN(decode::DecodePlan decode_plan, plan_request(*state_, options, available));
   KAKEYA_TRY(check_length(*state_, "generate", prompt.size(), decode_plan.max_tokens, options_.max_tokens));
   Generation out;
@@ -114,6 +118,7 @@ Result<Generation> SessionImpl::generate(std::span<const Token> prompt, const Ge
     policy->finish();
     out.policy = policy->report();
   }
+  out.prompt_logprobs.assign(decoder.prompt_logprobs().begin(), decoder.prompt_logprobs().end());
   out.cycles = decoder.cycles();
   out.target_forwards = decoder.target_forwards();
   out.timings.draft_ms = decoder.draft_ms();

@@ -12,9 +12,6 @@
 namespace kakeya::engine {
 namespace {
 
-// Rows scored at once: bounds the logits held for a large vocabulary.
-constexpr std::size_t kScoredRows = 64;
-
 KvLedger to_ledger(const std::string& channel, const kv::Cache& cache) {
   const kv::Ledger held = cache.ledger();
   KvLedger out;
@@ -128,7 +125,7 @@ Result<PerplexityResult> SessionImpl::perplexity(std::span<const Token> ids, std
     const auto tokens = ids.subspan(first, std::min(window, ids.size() - first));
     target_.begin();
     for (std::size_t done = 0; done + 1 < tokens.size();) {
-      const auto piece = tokens.subspan(done, std::min(kScoredRows, tokens.size() - 1 - done));
+      const auto piece = tokens.subspan(done, std::min(decode::kScoredRows, tokens.size() - 1 - done));
       KAKEYA_TRY(target_.feed(piece, model::LogitRows::kAll, {}));
       done += piece.size();
       target_.keep(done);

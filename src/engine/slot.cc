@@ -139,9 +139,12 @@ void Slot::progress() {
 bool Slot::deliver(std::span<const Token> ids) {
   held_.insert(held_.end(), ids.begin(), ids.end());
   last_ms_ = job_->answer->elapsed_ms();
-  if (output_ == 0) first_ms_ = last_ms_;
   const auto finished = decoder_->finished();
   ServiceEvent event;
+  if (output_ == 0) {
+    first_ms_ = last_ms_;
+    event.prompt_logprobs.assign(decoder_->prompt_logprobs().begin(), decoder_->prompt_logprobs().end());
+  }
   event.kind = ServiceEvent::Kind::kText;
   event.slot = id_;
   for (std::size_t i = 0; i < ids.size() && !scanner_->found(); ++i) {
@@ -188,7 +191,7 @@ Completion Slot::finish(std::optional<FinishReason> cut) {
   } else if (!scanner_->found()) {
     reason = decoder_->finished().value_or(FinishReason::kCancelled);
   }
-  if (policy_ && !decoder_->in_prompt()) policy_->finish();  // an answer that never began teaches nothing
+  if (policy_ && output_ > 0) policy_->finish();  // an answer that never began teaches nothing
   ServiceEvent event;
   event.kind = ServiceEvent::Kind::kFinished;
   event.slot = id_;

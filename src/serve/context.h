@@ -3,6 +3,7 @@
 #include <kakeya/engine.h>
 #include <kakeya/service.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -27,13 +28,18 @@ struct Context {
   std::int64_t started_at = 0;  // unix seconds
   std::atomic<bool> draining = false;
 
-  // Whether a request's model name means the served one: its id, the target's own, either with ":latest".
+  // Whether a request's model name means the served one: its id, an alias, the target's own, each also with
+  // ":latest".
   bool serves(std::string name) const {
     constexpr std::string_view kLatest = ":latest";
-    if (name == model_id || name == engine.target().id) return true;
+    if (is_name(name)) return true;
     if (name.size() <= kLatest.size() || name.substr(name.size() - kLatest.size()) != kLatest) return false;
     name.resize(name.size() - kLatest.size());
-    return name == model_id || name == engine.target().id;
+    return is_name(name);
+  }
+  bool is_name(const std::string& name) const {
+    return name == model_id || name == engine.target().id ||
+           std::find(options.aliases.begin(), options.aliases.end(), name) != options.aliases.end();
   }
   std::size_t context_tokens() const {
     const std::size_t slot = service.options().session.max_tokens;

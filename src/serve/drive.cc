@@ -108,7 +108,10 @@ void add_part(WholeAnswer& answer, const AnswerPart& part) {
       break;
     case AnswerPart::Kind::kContent:
       answer.content += part.text;
+      answer.ids.insert(answer.ids.end(), part.ids.begin(), part.ids.end());
       answer.logprobs.insert(answer.logprobs.end(), part.logprobs.begin(), part.logprobs.end());
+      answer.prompt_logprobs.insert(answer.prompt_logprobs.end(), part.prompt_logprobs.begin(),
+                                    part.prompt_logprobs.end());
       break;
     case AnswerPart::Kind::kToolCall:
       answer.tool_calls.push_back({part.call_id, part.tool_name, part.text});

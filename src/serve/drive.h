@@ -35,7 +35,8 @@ struct WholeToolCall {
 struct WholeAnswer {
   std::string reasoning, content;
   std::vector<WholeToolCall> tool_calls;
-  std::vector<TokenLogprob> logprobs;  // of the content's tokens
+  std::vector<Token> ids;                               // of the content
+  std::vector<TokenLogprob> logprobs, prompt_logprobs;  // of the content's tokens; as AnswerPart
   std::optional<dialog::Summary> summary;
   std::optional<Error> error;
   double first_ms = 0;  // to the first part with text

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 namespace kakeya::serve {
@@ -90,6 +91,36 @@ void write_own(std::string& out, const ServiceStats& stats, const std::string& m
         model, stats.heartbeat_age_ms / 1000);
 }
 
+template <class T>
+void bare(std::string& out, const char* name, const char* type, const char* help, T v) {
+  head(out, name, type, help);
+  fmt::format_to(Out(out), "{} {}\n", name, v);
+}
+
+// The counters of llama-server, without labels as there.
+void write_llama(std::string& out, const ServiceStats& stats, double prefill_s, double decode_s) {
+  const std::uint64_t computed = stats.prompt_tokens - std::min(stats.cached_tokens, stats.prompt_tokens);
+  const auto rate = [](std::uint64_t tokens, double seconds) {
+    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
+  };
+  bare(out, "llamacpp:prompt_tokens_total", "counter", "Prompt tokens computed.", computed);
+  bare(out, "llamacpp:prompt_tokens_cached_total", "counter", "Prompt tokens found in a cache.",
+       stats.cached_tokens);
+  bare(out, "llamacpp:prompt_seconds_total", "counter", "Time of prompts.", prefill_s);
+  bare(out, "llamacpp:prompt_tokens_seconds", "gauge", "Prompt tokens a second.", rate(computed, prefill_s));
+  bare(out, "llamacpp:tokens_predicted_total", "counter", "Tokens made.", stats.output_tokens);
+  bare(out, "llamacpp:tokens_predicted_seconds_total", "counter", "Time of answers.", decode_s);
+  bare(out, "llamacpp:predicted_tokens_seconds", "gauge", "Tokens made a second, of one request.",
+       rate(stats.output_tokens, decode_s));
+  bare(out, "llamacpp:requests_processing", "gauge", "Requests that hold a slot.", stats.running);
+  bare(out, "llamacpp:requests_deferred", "gauge", "Requests in the queue.", stats.waiting);
+  bare(out, "llamacpp:n_decode_total", "counter", "Passes of the target.", stats.passes);
+  bare(out, "llamacpp:spec_decode_num_drafts_total", "counter", "Cycles with a draft.", stats.drafts);
+  bare(out, "llamacpp:spec_decode_num_draft_tokens_total", "counter", "Tokens proposed.", stats.proposed);
+  bare(out, "llamacpp:spec_decode_num_accepted_tokens_total", "counter", "Proposed tokens accepted.",
+       stats.accepted);
+}
+
 }  // namespace
 
 void Metrics::observe(Histogram& histogram, double seconds) {
@@ -115,6 +146,8 @@ void Metrics::finished(const Completion& completion, double total_ms) {
   const std::lock_guard lock(mutex_);
   observe(total_, total_ms / 1000);
   ++finished_[to_string(completion.finish)];
+  prefill_s_ += completion.usage.prefill_ms / 1000;
+  decode_s_ += completion.usage.decode_ms / 1000;
   if (completion.usage.output_tokens > 1) {
     observe(per_token_,
             completion.usage.decode_ms / 1000 / static_cast<double>(completion.usage.output_tokens - 1));
@@ -186,6 +219,7 @@ std::string Metrics::text(const ServiceStats& stats, std::size_t slots, std::siz
   write_own(out, stats, model, slots);
   const double rolling = rolling_acceptance();
   const std::lock_guard lock(mutex_);
+  write_llama(out, stats, prefill_s_, decode_s_);
   write(out, "vllm:time_to_first_token_seconds", "From arrival to the first token.", model, first_token_);
   write(out, "vllm:time_per_output_token_seconds", "Between tokens of one request.", model, per_token_);
   write(out, "vllm:e2e_request_latency_seconds", "From arrival to the last token.", model, total_);

@@ -46,6 +46,7 @@ class Metrics {
   std::map<std::pair<std::string, int>, std::uint64_t> http_;
   std::map<std::string, std::uint64_t> finished_;  // by reason
   std::uint64_t abandoned_ = 0;
+  double prefill_s_ = 0, decode_s_ = 0;  // of finished requests
   const double tripwire_limit_;
   std::uint64_t tripped_ = 0;  // times that the rolling length fell below the limit
   bool below_ = false;

@@ -1,5 +1,6 @@
 #include "serve/replies.h"
 
+#include <algorithm>
 #include <atomic>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -48,6 +49,13 @@ std::uint64_t next_group() {
 
 }  // namespace
 
+void apply_defaults(const RequestDefaults& defaults, dialog::DialogRequest& request) {
+  if (!request.sampling.temperature) request.sampling.temperature = defaults.temperature;
+  if (!request.sampling.seed) request.sampling.seed = defaults.seed;
+  if (!defaults.max_tokens) return;
+  request.max_tokens = std::min(request.max_tokens.value_or(*defaults.max_tokens), *defaults.max_tokens);
+}
+
 std::optional<http::ApiError> ask_all(Context& context, const std::vector<dialog::DialogRequest>& requests,
                                       int n, Replies& replies) {
   if (context.draining) return api_error({ErrorCode::kUnavailable, "The server is closing."}, true);
@@ -57,6 +65,7 @@ std::optional<http::ApiError> ask_all(Context& context, const std::vector<dialog
     for (int i = 0; i < n; ++i) {
       dialog::DialogRequest copy = request;
       copy.group = group;
+      apply_defaults(context.options.defaults, copy);
       if (copy.sampling.seed) *copy.sampling.seed += static_cast<std::uint64_t>(i);
       auto reply = context.ask(std::move(copy));
       if (!reply.ok()) {

@@ -13,7 +13,10 @@ namespace kakeya::serve {
 
 using Replies = std::vector<std::unique_ptr<dialog::Reply>>;
 
-// Every request `n` times; a seed counts up among the n. On an error nothing is left running.
+// What the server's flags say where the request says nothing; more tokens than they allow are fewer.
+void apply_defaults(const RequestDefaults& defaults, dialog::DialogRequest& request);
+// Every request `n` times, with the server's defaults; a seed counts up among the n. On an error nothing is
+// left running.
 std::optional<http::ApiError> ask_all(Context& context, const std::vector<dialog::DialogRequest>& requests,
                                       int n, Replies& replies);
 // Until all are whole. An error when one failed, the server closed, the time passed or the client left.

@@ -8,6 +8,7 @@
 #include "serve/anthropic/routes.h"
 #include "serve/application.h"
 #include "serve/common/routes.h"
+#include "serve/llama/routes.h"
 #include "serve/ollama/routes.h"
 #include "serve/openai/routes.h"
 #include "serve/page/routes.h"
@@ -92,6 +93,7 @@ void add_routes(http::Router& router, Context& context) {
   openai::add_chat_routes(router, context);
   openai::add_completion_routes(router, context);
   openai::add_embedding_routes(router, context);
+  llama::add_routes(router, context);
   responses::add_routes(router, context);
   anthropic::add_routes(router, context);
   ollama::add_routes(router, context);

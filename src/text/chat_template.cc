@@ -1,5 +1,8 @@
 #include "text/chat_template.h"
 
+#include <array>
+
+#include "base/sha256.h"
 #include "text/chat_families.h"
 #include "text/utf8.h"
 
@@ -38,6 +41,19 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
+struct Family {
+  TemplateFamily family;
+  const char* digest;  // SHA-256 of the published text without white space at its end; empty: none was one
+  std::array<const char*, 3> tokens;
+};
+constexpr std::array<Family, 3> kFamilies = {{
+    {TemplateFamily::kQwen3,
+     "87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5",
+     {"<|im_start|>", "<|im_end|>", "<think>"}},
+    {TemplateFamily::kChatMl, "", {"<|im_start|>", "<|im_end|>", "<|im_end|>"}},
+    {TemplateFamily::kLlama3, "", {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}},
+}};
+
 }  // namespace
 
 const char* to_string(TemplateFamily family) {
@@ -63,6 +79,25 @@ Result<TemplateFamily> detect_template(const Tokenizer& tokenizer) {
       "choose chat template: the tokenizer has neither <|im_start|> (ChatML, Qwen3) nor <|start_header_id|> "
       "(Llama-3)"
       ", expected one of these families");
+}
+
+Result<TemplateFamily> choose_template(const Tokenizer& tokenizer, const std::string& name_or_text) {
+  const std::string text = name_or_text.substr(0, name_or_text.find_last_not_of(" \t\r\n") + 1);
+  const std::string digest = base::sha256_hex(text);
+  for (const Family& known : kFamilies) {
+    if (text != to_string(known.family) && digest != known.digest) continue;
+    for (const char* token : known.tokens) {
+      if (tokenizer.token_id(token)) continue;
+      return unsupported(std::string("chat template ") + to_string(known.family) + ": the tokenizer has no " +
+                         token);
+    }
+    return known.family;
+  }
+  const bool is_text = text.find_first_of("{\n") != std::string::npos;
+  return unsupported((is_text ? "chat template: found a text of " + std::to_string(text.size()) +
+                                    " bytes that is not rendered here"
+                              : "chat template: found '" + text + "'") +
+                     ", expected qwen3, chatml or llama3, or the text that Qwen3 is published with");
 }
 
 Result<PromptText> render_chatml(const ChatRequest& request) {

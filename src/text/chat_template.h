@@ -18,6 +18,10 @@ const char* to_string(TemplateFamily family);
 // kChatMl: <|im_start|> without <think>; kLlama3: <|start_header_id|>. Errors: kUnsupported.
 Result<TemplateFamily> detect_template(const Tokenizer& tokenizer);
 
+// A family by its name, or by the text of a published template that it renders byte for byte. Errors:
+// kUnsupported (another text: templates are not interpreted here; special tokens that the tokenizer lacks).
+Result<TemplateFamily> choose_template(const Tokenizer& tokenizer, const std::string& name_or_text);
+
 // The prompt text. Errors: kInvalidArgument (roles or order the family's template refuses).
 Result<std::string> render_chat(TemplateFamily family, const ChatRequest& request);
 // The same text, and which of it is the request's.

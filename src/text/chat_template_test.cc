@@ -116,7 +116,7 @@ TEST(ChatTemplate, RefusesBrokenToolJson) {
   EXPECT_THAT(render_chat(TemplateFamily::kQwen3, request).error().message, HasSubstr("tool call f"));
 }
 
-std::string family_of(const std::vector<std::string>& tokens) {
+std::unique_ptr<const Tokenizer> tokenizer_with(const std::vector<std::string>& tokens) {
   formats::TokenizerFile file;
   for (int b = 0; b < 256; ++b) file.vocab.emplace_back(byte_character(static_cast<std::uint8_t>(b)));
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -125,9 +125,13 @@ std::string family_of(const std::vector<std::string>& tokens) {
     token.content = tokens[i];
     file.added.push_back(token);
   }
-  const auto tokenizer = Tokenizer::create(std::move(file));
+  auto tokenizer = Tokenizer::create(std::move(file));
   EXPECT_TRUE(tokenizer.ok());
-  const auto family = detect_template(**tokenizer);
+  return std::move(*tokenizer);
+}
+
+std::string family_of(const std::vector<std::string>& tokens) {
+  const auto family = detect_template(*tokenizer_with(tokens));
   return family.ok() ? to_string(*family) : family.error().message;
 }
 
@@ -136,6 +140,28 @@ TEST(ChatTemplate, FamilyFollowsFromSpecialTokens) {
   EXPECT_EQ(family_of({"<|im_start|>", "<|im_end|>"}), "chatml");
   EXPECT_EQ(family_of({"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}), "llama3");
   EXPECT_THAT(family_of({"<start_of_turn>"}), HasSubstr("<|im_start|>"));
+}
+
+TEST(ChatTemplate, IsChosenByNameWhereTheTokenizerFits) {
+  const auto tokenizer = tokenizer_with({"<|im_start|>", "<|im_end|>", "<think>"});
+  EXPECT_EQ(choose_template(*tokenizer, "chatml").value(), TemplateFamily::kChatMl);
+  EXPECT_EQ(choose_template(*tokenizer, "qwen3\n").value(), TemplateFamily::kQwen3);
+  EXPECT_THAT(choose_template(*tokenizer, "llama3").error().message, HasSubstr("<|start_header_id|>"));
+  EXPECT_THAT(choose_template(*tokenizer, "mistral-v7").error().message, HasSubstr("'mistral-v7'"));
+  EXPECT_THAT(choose_template(*tokenizer, "").error().message, HasSubstr("expected qwen3"));
+}
+
+TEST(ChatTemplate, IsChosenByThePublishedTextAndNoOther) {
+  const std::string path = shared_path("data/chat_template/Qwen-Qwen3-0.6B.jinja");
+  std::ifstream in(path);
+  if (!in) GTEST_SKIP() << path << " is missing (set KAKEYA_SHARED)";
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const auto tokenizer = tokenizer_with({"<|im_start|>", "<|im_end|>", "<think>"});
+  EXPECT_EQ(choose_template(*tokenizer, text + "\n").value(), TemplateFamily::kQwen3);
+  const auto changed = choose_template(*tokenizer, text + "{{ 1 }}");
+  ASSERT_FALSE(changed.ok());
+  EXPECT_EQ(changed.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(changed.error().message, HasSubstr("not rendered here"));
 }
 
 // Values printed by Python 3.

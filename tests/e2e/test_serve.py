@@ -228,7 +228,7 @@ class Lifetime(unittest.TestCase):
             self.assertEqual(headers["access-control-allow-origin"], "app://obsidian.md")
             body = server.request("GET", "/models", headers={"Authorization": "Bearer sk-local"})[2]
             self.assertEqual(body["data"][0]["id"], "qwen3-tiny")
-            self.assertEqual(server.request("OPTIONS", "/v1/chat/completions", headers={"Origin": "tauri://localhost"})[0], 204)
+            self.assertEqual(server.request("OPTIONS", "/v1/chat/completions", headers={"Origin": "tauri://localhost"})[0], 200)
         finally:
             self.assertEqual(server.stop(signal.SIGINT), 0)
 

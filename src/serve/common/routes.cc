@@ -1,5 +1,6 @@
 #include "serve/common/routes.h"
 
+#include <fmt/format.h>
 #include <kakeya/version.h>
 
 #include <algorithm>
@@ -38,6 +39,8 @@ Answer health(const Context& context) {
 Json model_json(const Context& context) {
   const ModelInfo& info = context.engine.target();
   return {{"id", context.model_id},
+          {"aliases", context.options.aliases},
+          {"tags", context.options.tags},
           {"object", "model"},
           {"created", context.started_at},
           {"owned_by", "kakeya"},
@@ -63,7 +66,10 @@ Answer props(const Context& context) {
   if (std::find(channels.begin(), channels.end(), service.session.kv) == channels.end()) {
     channels.insert(channels.begin(), service.session.kv);
   }
-  const Json params = {{"temperature", defaults.temperature.value_or(0)},
+  const RequestDefaults& own = context.options.defaults;
+  const Json params = {{"seed", own.seed ? Json(*own.seed) : Json(-1)},  // -1: drawn for each request
+                       {"n_predict", own.max_tokens.value_or(-1)},
+                       {"temperature", own.temperature.value_or(defaults.temperature.value_or(0))},
                        {"top_k", defaults.top_k.value_or(0)},
                        {"top_p", defaults.top_p.value_or(1)},
                        {"min_p", defaults.min_p.value_or(0)},
@@ -86,14 +92,25 @@ Answer props(const Context& context) {
 }
 
 Answer metrics(const Context& context) {
+  if (!context.options.show_metrics) return switched_off("counters", "--no-metrics");
   Response response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  response.headers.emplace_back("Process-Start-Time-Unix", std::to_string(context.started_at));
   response.body = context.metrics.text(context.service.stats(), context.service.options().slots,
                                        context.context_tokens(), context.model_id);
   return response;
 }
 
 }  // namespace
+
+http::ApiError switched_off(const char* what, const char* flag) {
+  http::ApiError error;
+  error.status = 501;
+  error.type = "not_supported_error";
+  error.code = "switched_off";
+  error.message = fmt::format("This server does not show its {}: it was started with {}.", what, flag);
+  return error;
+}
 
 void add_routes(http::Router& router, Context& context) {
   for (const char* path : {"/v1/health", "/ready"}) {

@@ -12,6 +12,9 @@ void add_routes(http::Router& router, Context& context);
 void add_slot_routes(http::Router& router, Context& context);   // /slots
 void add_token_routes(http::Router& router, Context& context);  // /tokenize, /detokenize, /apply-template
 
+// 501: the server was told not to answer this.
+http::ApiError switched_off(const char* what, const char* flag);
+
 // A name alone: no folder, nothing hidden, nothing that a file system or a terminal takes for more.
 bool plain_file_name(std::string_view name);
 

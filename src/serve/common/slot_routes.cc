@@ -19,6 +19,7 @@ using http::Request;
 constexpr std::size_t kMaxName = 200;
 
 Answer list_slots(const Context& context) {
+  if (!context.options.show_slots) return switched_off("slots", "--no-slots");
   Json slots = Json::array();
   for (const SlotInfo& slot : context.service.stats().slots) {
     slots.push_back({{"id", slot.id},

@@ -6,8 +6,8 @@
 #include "serve/failures.h"
 #include "serve/json.h"
 #include "serve/openai/chat_request.h"
-#include "serve/openai/completion_request.h"
 #include "serve/openai/messages.h"
+#include "serve/openai/prompts.h"
 #include "serve/openai/tools.h"
 
 namespace kakeya::serve::common {
@@ -77,7 +77,7 @@ Answer detokenize(const Context& context, const Request& request) {
   const Json* tokens = fields.array("tokens");
   std::string text;
   if (tokens != nullptr && !tokens->empty()) {
-    const auto ids = openai::read_prompts(fields, "tokens", 0, context, false);
+    const auto ids = openai::read_prompts(fields, "tokens", context, {.at_most = 0});
     if (fields.ok()) text = context.engine.decode(ids.front(), false);
   } else if (tokens == nullptr) {
     fields.fail("tokens", "expected an array of token ids.");

@@ -112,16 +112,15 @@ bool Access::allows_origin(std::string_view origin) const {
 
 Response Access::preflight(const Request& request) const {
   Response response;
-  response.status = 204;
-  response.content_type.clear();
+  response.content_type = "text/plain";  // 200 with nothing in it, as llama-server's
   const std::string_view origin = request.headers.get("origin");
   if (!origin.empty() && !allows_origin(origin)) return response;
   const std::string_view wanted = request.headers.get("access-control-request-headers");
-  response.headers = {{"access-control-allow-methods", "GET, POST, DELETE, OPTIONS"},
-                      {"access-control-allow-headers", wanted.empty() ? "*" : std::string(wanted)},
-                      {"access-control-max-age", "600"}};
+  response.headers = {{"Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"},
+                      {"Access-Control-Allow-Headers", wanted.empty() ? "*" : std::string(wanted)},
+                      {"Access-Control-Max-Age", "600"}};
   if (request.headers.get("access-control-request-private-network") == "true") {
-    response.headers.emplace_back("access-control-allow-private-network", "true");
+    response.headers.emplace_back("Access-Control-Allow-Private-Network", "true");
   }
   return response;
 }
@@ -131,9 +130,9 @@ void Access::add_cors(const Request& request, Response& response) const {
   if (origin.empty()) return;
   response.headers.emplace_back("vary", "Origin");
   if (!allows_origin(origin)) return;
-  response.headers.emplace_back("access-control-allow-origin", std::string(origin));
-  response.headers.emplace_back("access-control-allow-credentials", "true");
-  response.headers.emplace_back("access-control-expose-headers", "retry-after, x-should-retry, x-request-id");
+  response.headers.emplace_back("Access-Control-Allow-Origin", std::string(origin));
+  response.headers.emplace_back("Access-Control-Allow-Credentials", "true");
+  response.headers.emplace_back("Access-Control-Expose-Headers", "retry-after, x-should-retry, x-request-id");
 }
 
 }  // namespace kakeya::serve::http

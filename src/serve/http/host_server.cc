@@ -246,7 +246,7 @@ void HostServer::send(Response response, httplib::Response& out) {
   if (response.stream && now.old_version) now.close = true;
   if (now.close) out.set_header("Connection", "close");
   if (!response.stream) {
-    if (response.status != 204) out.set_content(response.body, response.content_type);
+    out.set_content(response.body, response.content_type);
     return;
   }
   const auto provider = [run = std::move(response.stream), connection = now.connection](

@@ -122,14 +122,14 @@ TEST(Access, AnswersAPreflightWithTheHeadersThatItAsksFor) {
   const Access access({{"key"}, {}, {}, true});
   Response response = access.preflight(request);
   access.add_cors(request, response);
-  EXPECT_EQ(response.status, 204);
+  EXPECT_EQ(response.status, 200);
   const auto has = [&](const char* name, const char* value) {
     return std::find(response.headers.begin(), response.headers.end(),
                      std::pair<std::string, std::string>(name, value)) != response.headers.end();
   };
-  EXPECT_TRUE(has("access-control-allow-origin", "app://obsidian.md"));
-  EXPECT_TRUE(has("access-control-allow-headers", "authorization,x-stainless-os,http-referer"));
-  EXPECT_TRUE(has("access-control-allow-private-network", "true"));
+  EXPECT_TRUE(has("Access-Control-Allow-Origin", "app://obsidian.md"));
+  EXPECT_TRUE(has("Access-Control-Allow-Headers", "authorization,x-stainless-os,http-referer"));
+  EXPECT_TRUE(has("Access-Control-Allow-Private-Network", "true"));
 }
 
 TEST(StreamJson, IsAsciiAndHidesTheStartOfAnEvent) {

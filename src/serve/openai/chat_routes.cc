@@ -1,6 +1,7 @@
 // POST /v1/chat/completions.
 #include <nlohmann/json.hpp>
 
+#include "dialog/prompt.h"
 #include "serve/drive.h"
 #include "serve/failures.h"
 #include "serve/openai/chat_request.h"
@@ -109,11 +110,24 @@ Answer chat_completions(Context& context, const Request& request) {
   return json_response(whole_json(answers, call, context));
 }
 
+// What the prompt of such a request has, in the form of OpenAI's /v1/responses/input_tokens.
+Answer count_tokens(Context& context, const Request& request) {
+  Json body;
+  if (auto error = parse_body(request.body, body)) return *error;
+  ChatCall call;
+  if (auto error = read_chat(body, context, call)) return *error;
+  const auto prompt = dialog::build_prompt(context.engine, call.dialog);
+  if (!prompt.ok()) return api_error(prompt.error(), context.draining);
+  return json_response({{"object", "response.input_tokens"}, {"input_tokens", prompt->ids.size()}});
+}
+
 }  // namespace
 
 void add_chat_routes(http::Router& router, Context& context) {
   router.add({"POST", "/v1/chat/completions",
               [&context](const Request& request) { return chat_completions(context, request); }});
+  router.add({"POST", "/v1/chat/completions/input_tokens",
+              [&context](const Request& request) { return count_tokens(context, request); }});
 }
 
 }  // namespace kakeya::serve::openai

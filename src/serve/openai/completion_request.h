@@ -13,13 +13,10 @@ namespace kakeya::serve::openai {
 struct CompletionCall {
   std::vector<dialog::DialogRequest> dialogs;  // one a prompt
   std::vector<std::string> echoes;             // text put before each prompt's answers; empty without echo
-  int n = 1, logprobs = -1;
+  int n = 1, logprobs = -1;                    // with an echo, of the prompt's tokens too
   StreamOptions stream;
 };
 
 std::optional<http::ApiError> read_completion(const Json& body, const Context& context, CompletionCall& out);
-// Prompts as tokens: a text, token ids, or an array of either. Special tokens in texts are recognised.
-std::vector<std::vector<Token>> read_prompts(Fields& fields, const char* name, std::size_t at_most,
-                                             const Context& context, bool parse_special);
 
 }  // namespace kakeya::serve::openai

@@ -40,6 +40,18 @@ Json usage_of(const std::vector<dialog::Summary>& summaries, int n) {
   return usage_json(prompt, cached, output, 0);
 }
 
+// The choice that shows prompt `i`, with its log-probabilities when they were asked for.
+Json echo_json(std::size_t i, const std::vector<TokenLogprob>& logprobs, const CompletionCall& call,
+               const Context& context) {
+  const std::size_t at = i / static_cast<std::size_t>(call.n);
+  Json choice = choice_json(i, call.echoes[at]);
+  if (call.logprobs >= 0) {
+    const Token first = std::get<std::vector<Token>>(call.dialogs[at].input).front();
+    choice["logprobs"] = echo_logprobs(first, logprobs, context.engine);
+  }
+  return choice;
+}
+
 Json whole_json(const std::vector<WholeAnswer>& answers, const CompletionCall& call, const Context& context) {
   Json choices = Json::array();
   std::vector<dialog::Summary> summaries;
@@ -47,7 +59,11 @@ Json whole_json(const std::vector<WholeAnswer>& answers, const CompletionCall& c
     const std::string& echo = call.echoes[i / static_cast<std::size_t>(call.n)];
     Json choice = choice_json(i, echo + answers[i].content);
     if (call.logprobs >= 0) {
-      choice["logprobs"] = completion_logprobs(answers[i].logprobs, context.engine, echo.size());
+      Json logprobs = completion_logprobs(answers[i].logprobs, context.engine, echo.size());
+      Json before =
+          echo.empty() ? Json() : echo_json(i, answers[i].prompt_logprobs, call, context)["logprobs"];
+      if (!echo.empty()) append_logprobs(before, logprobs);
+      choice["logprobs"] = std::move(echo.empty() ? logprobs : before);
     }
     choice["finish_reason"] = finish_name(*answers[i].summary);
     choices.push_back(std::move(choice));
@@ -66,12 +82,14 @@ class CompletionStream {
       : events_(events), context_(context), call_(call), head_(new_head("cmpl-", context)) {
     const std::size_t count = call.dialogs.size() * static_cast<std::size_t>(call.n);
     for (std::size_t i = 0; i < count; ++i) offsets_.push_back(echo_of(i).size());
+    echoed_.resize(count);
     summaries_.resize(count);
   }
 
+  // Echoes go out at once, unless they wait for their log-probabilities.
   bool start() {
-    for (std::size_t i = 0; i < offsets_.size(); ++i) {
-      if (!echo_of(i).empty() && !send(choice_json(i, echo_of(i)))) return false;
+    for (std::size_t i = 0; i < offsets_.size() && call_.logprobs < 0; ++i) {
+      if (!echo_of(i).empty() && !send(echo_json(i, {}, call_, context_))) return false;
     }
     return true;
   }
@@ -79,7 +97,11 @@ class CompletionStream {
   bool part(std::size_t i, const AnswerPart& part) {
     if (part.kind == AnswerPart::Kind::kFailed) return fail(api_error(part.error, context_.draining));
     if (part.kind == AnswerPart::Kind::kFinished && part.summary) return finished(i, *part.summary);
-    if (part.kind != AnswerPart::Kind::kContent || (part.text.empty() && part.logprobs.empty())) return true;
+    if (part.kind != AnswerPart::Kind::kContent) return true;
+    const bool due = call_.logprobs >= 0 && !echoed_[i] && !echo_of(i).empty();
+    if (due && !send(echo_json(i, part.prompt_logprobs, call_, context_))) return false;
+    echoed_[i] = true;
+    if (part.text.empty() && part.logprobs.empty()) return true;
     Json choice = choice_json(i, part.text);
     if (call_.logprobs >= 0) {
       choice["logprobs"] = completion_logprobs(part.logprobs, context_.engine, offsets_[i]);
@@ -134,6 +156,7 @@ class CompletionStream {
   const CompletionCall& call_;
   const Head head_;
   std::vector<std::size_t> offsets_;
+  std::vector<bool> echoed_;
   std::vector<dialog::Summary> summaries_;
   bool failed_ = false;
 };

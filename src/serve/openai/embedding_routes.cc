@@ -7,7 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "serve/failures.h"
-#include "serve/openai/completion_request.h"
+#include "serve/openai/generation_fields.h"
+#include "serve/openai/prompts.h"
 #include "serve/openai/routes.h"
 
 namespace kakeya::serve::openai {
@@ -68,7 +69,8 @@ std::optional<http::ApiError> read_embedding(const Json& body, const Context& co
     fields.refuse("dimensions",
                   fmt::format("found {}, expected {}, what the model has.", *dimensions, width));
   }
-  out.inputs = read_prompts(fields, "input", kMaxInputs, context, false);
+  out.inputs =
+      read_prompts(fields, "input", context, {.at_most = kMaxInputs, .parse_special = false, .mixed = true});
   for (std::size_t i = 0; i < out.inputs.size(); ++i) {
     if (out.inputs[i].size() <= context.context_tokens()) continue;
     fields.fail(

@@ -14,6 +14,7 @@ namespace kakeya::serve::openai {
 namespace {
 
 constexpr int kMaxInt = std::numeric_limits<int>::max();
+constexpr double kHottest = 1000;
 constexpr float kBanned = -1e30f;  // finite: sums of it stay numbers
 
 std::optional<float> as_float(std::optional<double> value) {
@@ -64,9 +65,10 @@ constexpr Refused kRefused[] = {
     {"thinking_forced_open", is_false},
 };
 
-void refuse_unsupported(Fields& fields) {
+void refuse_unsupported(Fields& fields, Dialect dialect) {
   for (const Refused& refused : kRefused) {
     const Json* value = fields.find(refused.name);
+    if (dialect == Dialect::kLlama && refused.name == std::string_view("n_probs")) continue;
     if (value != nullptr && !refused.off(*value)) {
       fields.refuse(refused.name,
                     fmt::format("found {}, but this server does not have it.", describe(*value)));
@@ -79,44 +81,58 @@ std::optional<Token> token_id(std::int64_t id, const Context& context) {
   return static_cast<Token>(id);
 }
 
-void add_bias(Fields& fields, const Context& context, const std::string& key, const Json& value,
-              dialog::DialogRequest& out) {
+// The tokens that a bias is for: an id, or all of a text's where texts may be named.
+std::vector<Token> biased_tokens(const Context& context, const std::string& key, bool texts) {
   std::int64_t id = -1;
   const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-  const bool whole = error == std::errc() && end == key.data() + key.size();
-  const auto token = whole ? token_id(id, context) : std::nullopt;
-  const bool banned = value.is_boolean() && !value.get<bool>();
-  if (!token) {
-    return fields.fail("logit_bias", fmt::format("found the key '{}', expected a token id below {}.", key,
-                                                 context.engine.target().vocab_size));
+  if (error == std::errc() && end == key.data() + key.size()) {
+    const auto token = token_id(id, context);
+    return token ? std::vector<Token>{*token} : std::vector<Token>();
   }
-  if (!banned && (!value.is_number() || std::abs(value.get<double>()) > 100)) {
-    return fields.fail("logit_bias", fmt::format("token {}: found {}, expected a number from -100 to 100.",
-                                                 id, describe(value)));
-  }
-  const float bias = banned ? kBanned : static_cast<float>(value.get<double>());
-  out.rules.logit_bias.emplace_back(*token, bias);
+  if (!texts) return {};
+  auto ids = context.engine.encode(key, false);
+  return ids.ok() ? std::move(*ids) : std::vector<Token>();
 }
 
-void read_logit_bias(Fields& fields, const Context& context, dialog::DialogRequest& out) {
+void add_bias(Fields& fields, const std::vector<Token>& tokens, const Json& value,
+              dialog::DialogRequest& out) {
+  const bool banned = value.is_boolean() && !value.get<bool>();
+  if (!banned && (!value.is_number() || std::abs(value.get<double>()) > 100)) {
+    return fields.fail("logit_bias", fmt::format("token {}: found {}, expected a number from -100 to 100.",
+                                                 fmt::join(tokens, ", "), describe(value)));
+  }
+  const float bias = banned ? kBanned : static_cast<float>(value.get<double>());
+  for (const Token token : tokens) out.rules.logit_bias.emplace_back(token, bias);
+}
+
+void read_logit_bias(Fields& fields, const Context& context, dialog::DialogRequest& out, bool texts) {
   const Json* bias = fields.find("logit_bias");
   if (bias == nullptr) return;
+  const auto add = [&](const std::string& key, const Json& value) {
+    const auto tokens = biased_tokens(context, key, texts);
+    if (!tokens.empty()) return add_bias(fields, tokens, value, out);
+    fields.fail("logit_bias", fmt::format("found the key '{}', expected a token id below {}{}.", key,
+                                          context.engine.target().vocab_size, texts ? " or a text" : ""));
+  };
   if (bias->is_object()) {
-    for (const auto& [key, value] : bias->items()) add_bias(fields, context, key, value, out);
+    for (const auto& [key, value] : bias->items()) add(key, value);
     return;
   }
   if (!bias->is_array()) return fields.fail("logit_bias", "expected an object of token ids and numbers.");
   for (const Json& pair : *bias) {  // llama-server's form
-    if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_integer()) {
+    const bool text = pair.is_array() && pair.size() == 2 && texts && pair[0].is_string();
+    if (!text && (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_integer())) {
       return fields.fail("logit_bias", "expected pairs [token id, number].");
     }
-    add_bias(fields, context, std::to_string(pair[0].get<std::int64_t>()), pair[1], out);
+    add(text ? pair[0].get<std::string>() : std::to_string(pair[0].get<std::int64_t>()), pair[1]);
   }
 }
 
-void read_sampling(Fields& fields, dialog::DialogRequest& out) {
+void read_sampling(Fields& fields, dialog::DialogRequest& out, Dialect dialect) {
   dialog::Sampling& sampling = out.sampling;
-  sampling.temperature = as_float(fields.number("temperature", 0, 2));
+  const bool any = dialect == Dialect::kLlama;  // below 0 is greedy there
+  sampling.temperature = as_float(fields.number("temperature", any ? -kHottest : 0, any ? kHottest : 2));
+  if (sampling.temperature && *sampling.temperature < 0) sampling.temperature = 0.0f;
   sampling.top_p = as_float(fields.number("top_p", 0, 1));
   // 0 keeps the most probable token alone, which the engine writes as the smallest share.
   if (sampling.top_p == 0.0f) sampling.top_p = std::numeric_limits<float>::min();
@@ -136,12 +152,12 @@ void read_sampling(Fields& fields, dialog::DialogRequest& out) {
   if (seed && *seed != -1) sampling.seed = static_cast<std::uint64_t>(*seed);  // -1: llama-server's "any"
 }
 
-void read_limits(Fields& fields, dialog::DialogRequest& out) {
+void read_limits(Fields& fields, dialog::DialogRequest& out, bool none_allowed) {
   for (const char* name : {"max_completion_tokens", "max_tokens", "max_output_tokens", "n_predict"}) {
     const auto limit = fields.integer(name, -1);
     if (!limit || out.max_tokens) continue;
-    if (*limit == 0) return fields.fail(name, "found 0, expected at least 1.");
-    if (*limit > 0) out.max_tokens = static_cast<int>(std::min<std::int64_t>(*limit, kMaxInt));
+    if (*limit == 0 && !none_allowed) return fields.fail(name, "found 0, expected at least 1.");
+    if (*limit >= 0) out.max_tokens = static_cast<int>(std::min<std::int64_t>(*limit, kMaxInt));
   }
 }
 
@@ -179,12 +195,12 @@ std::string channel(Fields& switches, const char* name, const std::vector<std::s
 
 }  // namespace
 
-void read_generation(Fields& fields, const Context& context, dialog::DialogRequest& out) {
-  refuse_unsupported(fields);
-  read_sampling(fields, out);
-  read_limits(fields, out);
+void read_generation(Fields& fields, const Context& context, dialog::DialogRequest& out, Dialect dialect) {
+  refuse_unsupported(fields, dialect);
+  read_sampling(fields, out, dialect);
+  read_limits(fields, out, dialect != Dialect::kChat);
   read_stops(fields, context, out);
-  read_logit_bias(fields, context, out);
+  read_logit_bias(fields, context, out, dialect == Dialect::kLlama);
   out.reuse_prefix = fields.boolean("cache_prompt", true);
   const auto slot = fields.integer("id_slot", -1, kMaxInt);
   if (slot && *slot >= 0) out.slot = static_cast<int>(*slot);

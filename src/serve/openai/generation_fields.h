@@ -10,9 +10,17 @@ namespace kakeya::serve::openai {
 inline constexpr std::size_t kMaxStops = 16;
 inline constexpr int kMaxChoices = 16;
 
+// Whose names and ranges.
+enum class Dialect {
+  kChat,        // OpenAI's
+  kCompletion,  // OpenAI's text completions: no tokens at all may be asked for
+  kLlama,       // llama-server's own: also any temperature, biases of texts, n_probs (left to the caller)
+};
+
 // temperature, top_p, top_k, min_p, penalties, seed, logit_bias, stop, stop_token_ids, ignore_eos,
 // min_tokens, limits, cache_prompt, id_slot; and by name what cannot be done.
-void read_generation(Fields& fields, const Context& context, dialog::DialogRequest& out);
+void read_generation(Fields& fields, const Context& context, dialog::DialogRequest& out,
+                     Dialect dialect = Dialect::kChat);
 // response_format, json_schema, grammar, structured_outputs and their older names.
 void read_format(Fields& fields, dialog::DialogRequest& out);
 // "kakeya": {kv, draft_kv, speculation, block_size, verify_width}, within what the server allows.

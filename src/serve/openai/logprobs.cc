@@ -46,4 +46,18 @@ Json completion_logprobs(const std::vector<TokenLogprob>& tokens, const Engine& 
   return {{"tokens", names}, {"token_logprobs", logprobs}, {"top_logprobs", tops}, {"text_offset", offsets}};
 }
 
+Json echo_logprobs(Token first, const std::vector<TokenLogprob>& rest, const Engine& engine) {
+  const std::string text = engine.token_bytes(first);
+  Json out = {{"tokens", Json::array({text})},
+              {"token_logprobs", Json::array({nullptr})},
+              {"top_logprobs", Json::array({nullptr})},
+              {"text_offset", Json::array({0})}};
+  append_logprobs(out, completion_logprobs(rest, engine, text.size()));
+  return out;
+}
+
+void append_logprobs(Json& to, const Json& more) {
+  for (auto& [name, list] : to.items()) list.insert(list.end(), more[name].begin(), more[name].end());
+}
+
 }  // namespace kakeya::serve::openai

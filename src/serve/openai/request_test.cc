@@ -289,7 +289,9 @@ TEST_F(CompletionBody, RefusesByNameWhatItCannotDo) {
   EXPECT_FALSE(read(R"({"prompt":"a","best_of":2,"n":2})"));
   EXPECT_EQ(read(R"({"prompt":"a","suffix":"b"})")->param, "suffix");
   EXPECT_EQ(read(R"({"prompt":"a","logprobs":6})")->param, "logprobs");
-  EXPECT_EQ(read(R"({"prompt":"a","echo":true,"logprobs":1})")->param, "echo");
+  EXPECT_EQ(read(R"({"prompt":"a","max_tokens":0})")->param, "max_tokens");
+  EXPECT_FALSE(read(R"({"prompt":"a","max_tokens":0,"echo":true,"logprobs":1})"));
+  EXPECT_EQ(call_.dialogs[0].prompt_logprobs, 1);
 }
 
 }  // namespace

@@ -69,6 +69,8 @@ Json usage_json(const std::vector<dialog::Summary>& summaries) {
 
 Json timings_json(const Usage& usage) {
   const std::size_t computed = usage.prompt_tokens - std::min(usage.cached_tokens, usage.prompt_tokens);
+  // The first token comes with the prompt's last rows: it costs the decoding nothing.
+  const std::size_t steps = usage.output_tokens - std::min<std::size_t>(usage.output_tokens, 1);
   return {{"cache_n", usage.cached_tokens},
           {"prompt_n", computed},
           {"prompt_ms", usage.prefill_ms},
@@ -76,8 +78,8 @@ Json timings_json(const Usage& usage) {
           {"prompt_per_second", rate(computed, usage.prefill_ms)},
           {"predicted_n", usage.output_tokens},
           {"predicted_ms", usage.decode_ms},
-          {"predicted_per_token_ms", per(usage.decode_ms, usage.output_tokens)},
-          {"predicted_per_second", rate(usage.output_tokens, usage.decode_ms)}};
+          {"predicted_per_token_ms", per(usage.decode_ms, steps)},
+          {"predicted_per_second", rate(steps, usage.decode_ms)}};
 }
 
 Json timings_json(const dialog::Summary& summary) {

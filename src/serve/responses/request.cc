@@ -140,7 +140,6 @@ std::variant<Call, ApiError> read_request(std::string_view body) {
   Call call;
   ChatRequest chat;
   call.model = fields.text("model").value_or("");
-  if (call.model.empty()) fields.fail("model", "expected the name of a model.");
   call.stream = fields.boolean("stream", false);
   refuse_state(fields);
   read_sampling(fields, call.request);

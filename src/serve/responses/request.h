@@ -13,7 +13,7 @@ namespace kakeya::serve::responses {
 
 struct Call {
   dialog::DialogRequest request;  // input is a ChatRequest
-  std::string model;
+  std::string model;              // empty when the request names none
   bool stream = false;
   Json echo_tools = Json::array();     // of the request's tools, those that count
   Json echo;                           // fields of the request that the response repeats

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 
+#include "dialog/prompt.h"
 #include "serve/failures.h"
 #include "serve/http/sse.h"
 #include "serve/replies.h"
@@ -51,11 +52,27 @@ http::Answer whole_response(Context& context, const Request& request, Replies& r
   return json_response(events.response());
 }
 
+std::optional<ApiError> check_model(const Context& context, Call& call) {
+  if (call.model.empty()) call.model = context.model_id;
+  if (!context.serves(call.model)) return model_not_found(call.model, context.model_id);
+  return {};
+}
+
+http::Answer count_tokens(Context& context, const Request& request) {
+  auto read = read_request(request.body);
+  if (const auto* error = std::get_if<ApiError>(&read)) return *error;
+  Call& call = std::get<Call>(read);
+  if (auto error = check_model(context, call)) return *error;
+  const auto prompt = dialog::build_prompt(context.engine, call.request);
+  if (!prompt.ok()) return api_error(prompt.error(), context.draining);
+  return json_response({{"object", "response.input_tokens"}, {"input_tokens", prompt->ids.size()}});
+}
+
 http::Answer create(Context& context, const Request& request) {
   auto read = read_request(request.body);
   if (const auto* error = std::get_if<ApiError>(&read)) return *error;
   Call& call = std::get<Call>(read);
-  if (!context.serves(call.model)) return model_not_found(call.model, context.model_id);
+  if (auto error = check_model(context, call)) return *error;
   auto events = std::make_shared<Events>(call, unix_seconds());
   call.request.client = request.remote;
   auto replies = std::make_shared<Replies>();
@@ -69,6 +86,8 @@ http::Answer create(Context& context, const Request& request) {
 void add_routes(http::Router& router, Context& context) {
   router.add(
       {"POST", "/v1/responses", [&context](const Request& request) { return create(context, request); }});
+  router.add({"POST", "/v1/responses/input_tokens",
+              [&context](const Request& request) { return count_tokens(context, request); }});
 }
 
 }  // namespace kakeya::serve::responses

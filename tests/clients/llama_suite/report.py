@@ -18,8 +18,8 @@ HEAD = """# llama.cpp's server tests
 
 Written by `tests/clients/llama-suite`: the tests that llama.cpp publishes for its server (`tools/server/tests`, unchanged, slow
 ones left out), run against `kakeya-llm serve` on the embedded pair. A starter translates llama-server's flags
-and names the model as the test at hand does. Most of the suite is about
-llama-server's own model, native routes and extras, so this is a map of differences rather than a score.
+and names the model as the test at hand does. Much of the suite is about
+llama-server's own model, templates and extras, so this is a map of differences rather than a score.
 
 `not offered`: a route, flag or field that we do not have. `their model`: asks for words or token counts of its test model.
 `by design`: we answer as OpenAI's API does, or stricter. `needs a download`: of a model, in the test itself.

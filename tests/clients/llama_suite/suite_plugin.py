@@ -3,13 +3,14 @@ brings its own, and gives that server the model's name that a test asks for. lla
 import os
 import sys
 
-# Tests with OpenAI's client: a part of their name, and the model they name.
+# Tests with OpenAI's or Anthropic's API: parts of their names, and the model they name.
 NAMES = {
     "test_chat_completion.py": ("openai_library|logprobs|logit_bias", "gpt-3.5-turbo-instruct"),
     "test_completion.py": ("openai_library", "davinci-002"),
     "test_embedding.py": ("openai_library", "text-embedding-3-small"),
     "test_security.py": ("openai_library_correct", "gpt-3.5-turbo"),
     "test_compat_oai_responses.py": ("openai_library", "gpt-4.1"),
+    "test_compat_anthropic.py": ("", "test"),
 }
 
 
