@@ -169,6 +169,7 @@ void add_model_flags(CLI::App* command, Flags& flags) {
       "plain decoding (-md works too)");
   command->add_option("--threads,-t", flags.engine.threads, "0 = every core this process may use")
       ->capture_default_str();
+  add_tool_format(command, flags.engine);
   command->add_option("--alias,-a", flags.server.model_id,
                       "the model's id for clients; default its own name");
   command->add_flag("--no-profile", flags.no_profile, "leave out what 'tune' found for this model");

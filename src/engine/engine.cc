@@ -80,6 +80,25 @@ Result<std::unique_ptr<const text::Tokenizer>> load_tokenizer(const std::string&
   return std::unique_ptr<const text::Tokenizer>(std::move(tokenizer));
 }
 
+// A tool format that was asked for must fit; and where the model's template knows tools, <|eom_id|> ends a
+// call of one (Llama-3.1), whether or not the files list it.
+Status settle_template(const EngineOptions& options, EngineState& state) {
+  state.tool_format = options.tool_format;
+  const bool asked = !options.tool_format.empty() && options.tool_format != "auto";
+  if (!state.tokenizer) {
+    return asked ? Status(invalid_argument("tool format: this model has no tokenizer, expected auto"))
+                 : Status();
+  }
+  const auto family = text::detect_template(*state.tokenizer, options.tool_format);
+  if (!family.ok() && asked) return family.error();
+  const auto ends = state.tokenizer->token_id("<|eom_id|>");
+  const bool listed =
+      ends && std::find(state.stop_ids.begin(), state.stop_ids.end(), *ends) != state.stop_ids.end();
+  if (family.ok() && *family == text::TemplateFamily::kLlama31 && ends && !listed)
+    state.stop_ids.push_back(*ends);
+  return {};
+}
+
 Status load(const EngineOptions& options, EngineState& state) {
   KAKEYA_ASSIGN(const kernels::Table* variant, choose_variant(options.isa));
   state.compute = {variant, &state.pool};
@@ -96,7 +115,7 @@ Status load(const EngineOptions& options, EngineState& state) {
   KAKEYA_ASSIGN(const formats::GenerationConfig generation, formats::load_generation_config(place.directory));
   state.stop_ids = generation.eos_token_ids;
   state.sampling_defaults = generation.sampling;
-  return {};
+  return settle_template(options, state);
 }
 
 class EngineImpl final : public Engine {
@@ -127,13 +146,12 @@ class EngineImpl final : public Engine {
   }
   Result<std::string> render_chat(const ChatRequest& request) const override {
     if (!state_->tokenizer) return no_tokenizer();
-    KAKEYA_ASSIGN(const auto family, text::detect_template(*state_->tokenizer));
-    return text::render_chat(family, request);
+    KAKEYA_ASSIGN(text::PromptText prompt, render(request));
+    return std::move(prompt).text();
   }
   Result<std::vector<Token>> encode_chat(const ChatRequest& request) const override {
     if (!state_->tokenizer) return no_tokenizer();
-    KAKEYA_ASSIGN(const auto family, text::detect_template(*state_->tokenizer));
-    KAKEYA_ASSIGN(const text::PromptText prompt, text::render_prompt(family, request));
+    KAKEYA_ASSIGN(const text::PromptText prompt, render(request));
     KAKEYA_ASSIGN(auto ids, state_->tokenizer->encode(prompt));
     return with_bos(std::move(ids));
   }
@@ -143,7 +161,7 @@ class EngineImpl final : public Engine {
   }
   std::string template_family() const override {
     if (!state_->tokenizer) return "none";
-    const auto family = text::detect_template(*state_->tokenizer);
+    const auto family = text::detect_template(*state_->tokenizer, state_->tool_format);
     return family.ok() ? text::to_string(*family) : "none";
   }
   const std::vector<Token>& stop_ids() const override { return state_->stop_ids; }
@@ -164,6 +182,9 @@ class EngineImpl final : public Engine {
   }
 
  private:
+  Result<text::PromptText> render(const ChatRequest& request) const {
+    return text::render_prompt(*state_->tokenizer, state_->tool_format, request);
+  }
   static Error no_files(const std::string& id) {
     return not_found(fmt::format("{}: random weights come from no file, so they have no checksum", id));
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "base/thread_pool.h"
 #include "decode/auto_policy.h"
@@ -24,6 +25,7 @@ struct EngineState {
   std::unique_ptr<const model::Model> target;
   std::unique_ptr<const model::DFlashDraft> draft;   // null without a drafter
   std::unique_ptr<const text::Tokenizer> tokenizer;  // null when the directory has none: ids only
+  std::string tool_format;                           // EngineOptions::tool_format
   std::vector<Token> stop_ids;
   SamplingDefaults sampling_defaults;
   base::ThreadPool pool;
