@@ -39,13 +39,13 @@ struct ConstraintSpec {
   ConstraintKind kind = ConstraintKind::kJsonObject;
   std::string text;
   std::vector<std::string> tools_json;  // kToolCalls: {"type":"function","function":{name,parameters}}
-  ToolFormat tool_format = ToolFormat::kQwen3;
-  bool parallel = true;  // kToolCalls: more than one call may follow
+  bool parallel = true;                 // kToolCalls: more than one call may follow
   // Text that is free until the constraint takes hold: everything up to and including this marker, when it is
   // not empty. With `optional` the marker need not come, and the text may end without it (tool_choice auto:
   // free text, and the constraint from "<tool_call>" on). After "</think>" the constraint holds at once.
   std::string after;
   bool optional = false;
+  ToolFormat tool_format = ToolFormat::kQwen3;  // kToolCalls
 };
 
 }  // namespace kakeya

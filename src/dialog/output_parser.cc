@@ -122,7 +122,8 @@ void OutputParser::give_partial(Parts& parts) {
 }
 
 void OutputParser::close_call(const CallScanner::End& end, Parts& parts) {
-  const std::size_t behind = element_ + end.behind;
+  // A text that left the form may turn out to end before what is out already.
+  const std::size_t behind = element_ + std::max(end.behind, given_ ? given_behind_ : 0);
   state_ = State::kContent;
   if (!end.call && !given_) {
     emit(OutputPart::Kind::kContent, behind, parts);

@@ -81,5 +81,18 @@ TEST(StreamedCalls, OfACallThatTheEndCutsWhatWasWrittenIsOut) {
                 {"", "", {{"f", "{\"x\": \"1\""}}});
 }
 
+// Found by the fuzz target: a quote too many hides the end tag, and the first end tag comes before what is
+// out.
+TEST(StreamedCalls, PlacesGoOnUpwardsWhenATextLeavesTheForm) {
+  OutputFormat format = format_of(ToolFormat::kQwen3);
+  format.stream_calls = true;
+  const std::string text =
+      "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"\"\"}}\n</tool_call>\n<tool_call>\n{\"name\": "
+      "\"g\"}\n</tool_call>";
+  const Parsed parsed = parse(format, {text});  // checks the places
+  ASSERT_FALSE(parsed.calls.empty());
+  EXPECT_EQ(parsed.calls[0].first, "f");
+}
+
 }  // namespace
 }  // namespace kakeya::dialog
