@@ -106,6 +106,16 @@ void add_engine_flags(CLI::App* command, EngineFlags& flags) {
       ->capture_default_str();
 }
 
+void add_tool_format(CLI::App* command, EngineFlags& flags) {
+  command
+      ->add_option(
+          "--tool-format", flags.tool_format,
+          "how the model writes calls of tools: auto (as its chat template says), qwen3, qwen3-coder, "
+          "llama3")
+      ->check(CLI::IsMember({"auto", "qwen3", "qwen3-coder", "llama3"}))
+      ->capture_default_str();
+}
+
 Result<std::string> known_draft(const std::string& target) {
   if (target == "tiny") return std::string("tiny");
   const auto id = hub::id_of_name(target);
@@ -127,6 +137,7 @@ Result<std::unique_ptr<Engine>> open_engine(const EngineFlags& flags, const Cont
   options.threads = flags.threads;
   options.chat_template = flags.chat_template;
   options.isa = context.isa;
+  options.tool_format = flags.tool_format;
   return Engine::open(options);
 }
 

@@ -43,8 +43,11 @@ struct EngineFlags {
   std::string target = "tiny", draft;
   int threads = 0;
   std::string chat_template;  // as EngineOptions
+  std::string tool_format = "auto";
 };
 void add_engine_flags(CLI::App* command, EngineFlags& flags);
+// --tool-format, of the commands that let models call tools.
+void add_tool_format(CLI::App* command, EngineFlags& flags);
 // Names are resolved: paths, 'tiny', pulled models by id or short name; for the draft also 'auto', the
 // published draft of that target. Errors: kNotFound with the command that pulls a model, kInvalidArgument (no
 // draft is known), and those of Engine::open.

@@ -18,6 +18,7 @@ void add_model_flags(CLI::App* command, ServeFlags& flags) {
       "plain decoding (-md works too)");
   command->add_option("--threads,-t", flags.engine.threads, "0 = every core this process may use")
       ->capture_default_str();
+  add_tool_format(command, flags.engine);
   command
       ->add_option("--alias,-a", flags.names,
                    "names that clients may use, the first one is the model's id; default its own name")

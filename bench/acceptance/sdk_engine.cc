@@ -77,6 +77,7 @@ class SdkEngine final : public BenchEngine {
     request.messages.push_back(
         {.role = "user", .content = text.text, .reasoning_content = {}, .tool_calls = {}});
     request.enable_thinking = false;
+    request.date_string = "26 Jul 2024";  // a prompt of Llama-3.2 must not depend on the day
     KAKEYA_ASSIGN(const std::string rendered, engine_->render_chat(request));
     prompt.template_name = engine_->template_family();
     KAKEYA_ASSIGN(prompt.ids, engine_->encode(rendered, true));

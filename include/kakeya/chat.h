@@ -26,9 +26,13 @@ struct ChatRequest {
   std::vector<std::string> tools_json;  // each tool's JSON object, key order kept
   bool add_generation_prompt = true;
   std::optional<bool> enable_thinking;  // not set = not passed to the template
+  // Llama-3's "Today Date", as "26 Jul 2024". Empty: the day of the call where the model's template asks the
+  // clock (Llama-3.2), else the date that the template names.
+  std::string date_string;
 };
 
-// Parses {messages, tools, add_generation_prompt, enable_thinking}. Errors: kInvalidArgument with the field.
+// Parses {messages, tools, add_generation_prompt, enable_thinking, date_string}. Errors: kInvalidArgument
+// with the field.
 Result<ChatRequest> parse_chat_request(std::string_view json_text);
 
 }  // namespace kakeya

@@ -25,7 +25,14 @@ enum class ConstraintKind {
   kJsonObject,  // any JSON object
   kJsonSchema,  // `text` is a JSON Schema
   kGrammar,     // `text` is a grammar in GBNF notation (llama.cpp's), start symbol "root"
-  kToolCalls,   // one or more calls of `tools_json` in the Hermes/Qwen3 form, arguments by each tool's schema
+  kToolCalls,   // one or more calls of `tools_json` in a model's form, arguments by each tool's schema
+};
+
+// How models write calls of tools.
+enum class ToolFormat {
+  kQwen3,       // <tool_call>\n{"name": "f", "arguments": {...}}\n</tool_call>: Hermes, Qwen3
+  kQwen3Coder,  // <tool_call>\n<function=f>\n<parameter=a>\n...\n</parameter>\n</function>\n</tool_call>
+  kLlama3,      // {"name": "f", "parameters": {...}}, several joined by "; ", and nothing else: Llama-3.1
 };
 
 struct ConstraintSpec {
@@ -38,6 +45,7 @@ struct ConstraintSpec {
   // free text, and the constraint from "<tool_call>" on). After "</think>" the constraint holds at once.
   std::string after;
   bool optional = false;
+  ToolFormat tool_format = ToolFormat::kQwen3;  // kToolCalls
 };
 
 }  // namespace kakeya

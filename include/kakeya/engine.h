@@ -38,7 +38,8 @@ struct ModelInfo {
 // Immutable after open; sessions may be used from different threads one at a time (they share the pool).
 class Engine {
  public:
-  // Errors: kNotFound (path), kCorruptData, kUnsupported (architecture, draft that does not fit, ISA name).
+  // Errors: kNotFound (path), kCorruptData, kUnsupported (architecture, draft that does not fit, ISA name,
+  // tool format that the tokens rule out), kInvalidArgument (options).
   static Result<std::unique_ptr<Engine>> open(const EngineOptions& options);
   virtual ~Engine() = default;
 
@@ -52,7 +53,8 @@ class Engine {
   // parse_special: added tokens in the text become their ids.
   virtual Result<std::vector<Token>> encode(std::string_view text, bool parse_special) const = 0;
   virtual std::string decode(std::span<const Token> ids, bool skip_special) const = 0;
-  // Family chosen by the tokenizer's special tokens; an unknown one is refused by name.
+  // Family chosen by the tokenizer's special tokens and the model's own template; an unknown one is refused
+  // by name.
   virtual Result<std::string> render_chat(const ChatRequest& request) const = 0;
   // The rendered chat as tokens. Only the template's own special tokens become control tokens; the same text
   // inside a message or a tool is ordinary text, as in encode(text, false). Errors: as encode and
@@ -60,7 +62,9 @@ class Engine {
   virtual Result<std::vector<Token>> encode_chat(const ChatRequest& request) const = 0;
   // What the model's publisher asks for where a request says nothing (generation_config.json).
   virtual const SamplingDefaults& sampling_defaults() const = 0;
-  virtual std::string template_family() const = 0;  // "qwen3", "chatml", "llama3", or "none"
+  // "qwen3", "qwen3-thinking", "qwen3-instruct", "qwen3-coder", "chatml", "llama3", "llama3.1", or "none".
+  // Tools are known to all but "chatml" and "llama3".
+  virtual std::string template_family() const = 0;
   virtual const std::vector<Token>& stop_ids() const = 0;
 
   virtual Result<std::unique_ptr<Session>> new_session(const SessionOptions& options) const = 0;

@@ -57,6 +57,9 @@ struct EngineOptions {
   std::string isa;              // CPU variant by name; empty = the best one
   std::string share_dir;        // where "tiny" lives; empty = find_share_dir("")
   std::string chat_template;    // family by name or published text; empty = by the tokenizer's special tokens
+  // How calls of tools are written: "qwen3" (JSON in <tool_call>), "qwen3-coder" (XML), "llama3" (JSON
+  // alone). Empty or "auto" = as the model's own chat template says.
+  std::string tool_format;
 };
 
 // How a row attends to packed KV.

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dialog/combined_constraint.h"
+#include "dialog/prompt.h"
 
 namespace kakeya::dialog {
 namespace {
@@ -96,14 +97,17 @@ Result<std::shared_ptr<TokenConstraint>> build_constraint(const Engine& engine, 
   ConstraintSpec spec;
   // A named tool is called once, as OpenAI does it: callers read the first call.
   spec.parallel = request.parallel_tools && request.tool_choice != ToolChoice::kNamed;
+  spec.tool_format = tool_format_of(engine).value_or(ToolFormat::kQwen3);
+  const bool tagged = spec.tool_format != ToolFormat::kLlama3;
   const bool at_once = must_call || format != nullptr;
   if (at_once && thinking) spec.after = kReasoningEnd;
-  if (!at_once) {
+  if (!at_once && tagged) {
     spec.after = "<tool_call>";
     spec.optional = true;
   }
   KAKEYA_ASSIGN(calls, calls_of(engine, tools, spec));
   if (format) return Made(either(std::move(calls), std::move(format)));
+  if (!at_once && !tagged) return Made(calls_if_begun(engine, std::move(calls)));
   // In the reasoning <tool_call> is only text.
   if (!at_once && thinking) return Made(free_until(engine, kReasoningEnd, std::move(calls)));
   return Made(std::move(calls));

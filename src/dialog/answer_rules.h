@@ -8,9 +8,9 @@ namespace kakeya::dialog {
 
 // Null when anything goes.
 //   tools, kRequired or kNamed: one or more calls, at once (after the reasoning); a format never applies.
-//   tools, kAuto: free text; from <tool_call> on (outside the reasoning) calls by the tools' schemas.
-//   tools, kAuto, and a format: calls at once, or text in the format; free text is neither.
-//   a format alone, or with kNone: that.
+//   tools, kAuto: free text; from <tool_call> on (outside the reasoning) calls by the tools' schemas. Where
+//   calls have no tag (ToolFormat::kLlama3): a text that begins as a call is calls. tools, kAuto, and a
+//   format: calls at once, or text in the format; free text is neither. a format alone, or with kNone: that.
 // A schema that cannot be kept is refused where the tool says "strict": true; other tools then may take any
 // JSON object, as without constraints.
 // Errors: kInvalidArgument (a choice without tools, a tool_name that is not among them, a tool that is no

@@ -84,6 +84,7 @@ Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, Dialo
   ReplyOptions reply;
   reply.parse = request.parse_output;
   reply.format = prompt.format;
+  reply.format.stream_calls = options.rules.constraint != nullptr;
   reply.seed = options.sampling.seed;
   reply.text_of = [&engine](Token id) { return engine.decode({&id, 1}, true); };
   KAKEYA_ASSIGN(auto answer, service.submit(std::move(out)));

@@ -43,19 +43,52 @@ class Either final : public TokenConstraint {
   std::vector<std::uint64_t> first_bits_, second_bits_;
 };
 
+void allow_all(const Engine& engine, std::span<std::uint64_t> bits) {
+  const std::size_t vocab = engine.target().vocab_size;
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const std::size_t from = i * 64;
+    const std::size_t count = std::min<std::size_t>(64, vocab > from ? vocab - from : 0);
+    bits[i] = count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
+  }
+}
+
+class CallsIfBegun final : public TokenConstraint {
+ public:
+  CallsIfBegun(const Engine& engine, std::unique_ptr<TokenConstraint> calls)
+      : engine_(engine), calls_(std::move(calls)) {}
+
+  void allowed(std::span<std::uint64_t> bits) override {
+    begun_ ? calls_->allowed(bits) : allow_all(engine_, bits);
+  }
+  void accept(Token id) override {
+    if (begun_) return calls_->accept(id);
+    if (!calls_) return;
+    const std::string bytes = engine_.token_bytes(id);
+    if (quotes_ == 0 && bytes == "<|python_tag|>") return;  // says that a call follows, and is no part of it
+    bits_.resize((engine_.target().vocab_size + 63) / 64);
+    calls_->allowed(bits_);
+    if (!has(bits_, id)) return calls_.reset();
+    calls_->accept(id);
+    // While the text is in the form, its first four quotes are those of "name" and of a tool's name.
+    quotes_ += std::count(bytes.begin(), bytes.end(), '"');
+    begun_ = quotes_ >= 4;
+  }
+
+ private:
+  const Engine& engine_;
+  std::unique_ptr<TokenConstraint> calls_;  // null: the text is something else
+  std::vector<std::uint64_t> bits_;
+  std::ptrdiff_t quotes_ = 0;
+  bool begun_ = false;
+};
+
 class FreeUntil final : public TokenConstraint {
  public:
   FreeUntil(const Engine& engine, std::string marker, std::unique_ptr<TokenConstraint> inner)
       : engine_(engine), marker_(std::move(marker)), inner_(std::move(inner)) {}
 
   void allowed(std::span<std::uint64_t> bits) override {
-    if (seen_) return inner_->allowed(bits);
-    const std::size_t vocab = engine_.target().vocab_size;
-    for (std::size_t i = 0; i < bits.size(); ++i) {
-      const std::size_t from = i * 64;
-      const std::size_t count = std::min<std::size_t>(64, vocab > from ? vocab - from : 0);
-      bits[i] = count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
-    }
+    seen_ ? inner_->allowed(bits) : allow_all(engine_, bits);
   }
   void accept(Token id) override {
     if (seen_) return inner_->accept(id);
@@ -77,6 +110,11 @@ class FreeUntil final : public TokenConstraint {
 std::unique_ptr<TokenConstraint> either(std::unique_ptr<TokenConstraint> first,
                                         std::unique_ptr<TokenConstraint> second) {
   return std::make_unique<Either>(std::move(first), std::move(second));
+}
+
+std::unique_ptr<TokenConstraint> calls_if_begun(const Engine& engine,
+                                                std::unique_ptr<TokenConstraint> calls) {
+  return std::make_unique<CallsIfBegun>(engine, std::move(calls));
 }
 
 std::unique_ptr<TokenConstraint> free_until(const Engine& engine, std::string marker,

@@ -10,6 +10,11 @@ namespace kakeya::dialog {
 std::unique_ptr<TokenConstraint> either(std::unique_ptr<TokenConstraint> first,
                                         std::unique_ptr<TokenConstraint> second);
 
+// Calls that are a whole answer (ToolFormat::kLlama3), or any other text: `calls` holds as soon as the text
+// names a tool as a call does, `{"name": "f"`. A text that leaves the form before that is free. The engine
+// outlives the constraint.
+std::unique_ptr<TokenConstraint> calls_if_begun(const Engine& engine, std::unique_ptr<TokenConstraint> calls);
+
 // Anything up to and including `marker`, then `inner` from the next token on. The marker need not come.
 // The engine outlives the constraint.
 std::unique_ptr<TokenConstraint> free_until(const Engine& engine, std::string marker,

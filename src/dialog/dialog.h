@@ -27,6 +27,7 @@ struct Sampling {  // not set = the model's own default (Engine::sampling_defaul
 struct DialogRequest {
   // Messages (roles system, user, assistant, tool; a last assistant message without calls is continued), or a
   // raw prompt. Not set, enable_thinking means false for the family "qwen3": drafts are trained without.
+  // Other families do as their templates say.
   std::variant<ChatRequest, std::vector<Token>> input;
   ToolChoice tool_choice = ToolChoice::kAuto;  // of the ChatRequest's tools
   std::string tool_name;                       // kNamed
@@ -66,8 +67,8 @@ struct AnswerPart {
     kProgress,       // done
     kReasoning,      // text
     kContent,        // text
-    kToolCall,       // a call: call_index, call_id, tool_name; comes when the call is complete
-    kToolArguments,  // text: the JSON arguments of call_index, as the model wrote them
+    kToolCall,       // a call: call_index, call_id, tool_name
+    kToolArguments,  // text: more of the JSON arguments of call_index; they are cut where the answer was cut
     kFinished,       // summary; last
     kFailed,         // error; last
   };

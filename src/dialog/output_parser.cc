@@ -2,22 +2,11 @@
 
 #include <algorithm>
 
-#include "dialog/tool_call.h"
-
 namespace kakeya::dialog {
 namespace {
 
 constexpr std::string_view kThink = "<think>", kThinkEnd = "</think>";
-constexpr std::string_view kCall = "<tool_call>", kCallEnd = "</tool_call>";
 constexpr std::string_view kSpace = " \t\r\n";
-
-// The length of the longest end of `text` that a tag may begin with; the whole tag does not count.
-std::size_t cut_tag(std::string_view text, std::string_view tag) {
-  for (std::size_t length = std::min(text.size(), tag.size() - 1); length > 0; --length) {
-    if (text.ends_with(tag.substr(0, length))) return length;
-  }
-  return 0;
-}
 
 // The size of `text` without those of `characters` that it ends with.
 std::size_t size_without(std::string_view text, std::string_view characters) {
@@ -27,7 +16,10 @@ std::size_t size_without(std::string_view text, std::string_view characters) {
 }  // namespace
 
 OutputParser::OutputParser(OutputFormat format)
-    : format_(format), state_(format.reasoning == Reasoning::kNone ? State::kContent : State::kStart) {}
+    : format_(std::move(format)),
+      state_(format_.reasoning == Reasoning::kNone ? State::kContent : State::kStart) {
+  if (format_.tool_calls) scanner_ = new_call_scanner(format_.tool_format, format_.tools);
+}
 
 void OutputParser::push(std::string_view text, Parts& parts) {
   held_ += text;
@@ -36,7 +28,8 @@ void OutputParser::push(std::string_view text, Parts& parts) {
 }
 
 void OutputParser::finish(Parts& parts) {
-  while (state_ == State::kCall && finish_call(parts)) {
+  while (state_ == State::kCall) {
+    close_call(scanner_->read_last(std::string_view(held_).substr(element_)), parts);
     while (step(parts)) {
     }
   }
@@ -90,76 +83,65 @@ bool OutputParser::read_reasoning(Parts& parts) {
 
 bool OutputParser::read_content(Parts& parts) {
   drop_newlines();
-  if (!format_.tool_calls) {
+  if (!scanner_) {
     emit(OutputPart::Kind::kContent, held_.size(), parts);
     return false;
   }
-  const std::size_t call = held_.find(kCall);
-  const bool called = call != std::string::npos;
-  const std::string_view text =
-      std::string_view(held_).substr(0, called ? call : held_.size() - cut_tag(held_, kCall));
-  emit(OutputPart::Kind::kContent, size_without(text, kSpace), parts);
-  if (!called) return false;
+  const CallScanner::Begin begin = scanner_->find(held_);
+  const std::size_t text = size_without(std::string_view(held_).substr(0, begin.at), kSpace);
+  emit(OutputPart::Kind::kContent, text, parts);
+  if (!begin.found) return false;
   state_ = State::kCall;
-  element_ = held_.find(kCall);
-  scanned_ = body_ = element_ + kCall.size();
-  quoted_ = false;
-  quoted_end_tag_ = std::string::npos;
+  element_ = begin.at - text;
   return true;
 }
 
 bool OutputParser::read_call(Parts& parts) {
-  for (; scanned_ < held_.size(); ++scanned_) {
-    const char c = held_[scanned_];
-    if (c == '<') {
-      const std::string_view rest = std::string_view(held_).substr(scanned_);
-      if (rest.size() < kCallEnd.size() && kCallEnd.starts_with(rest)) return false;
-      if (rest.starts_with(kCallEnd)) {
-        if (!quoted_ || !trust_quotes_) {
-          close_call(scanned_, scanned_ + kCallEnd.size(), parts);
-          return true;
-        }
-        quoted_end_tag_ = std::min(quoted_end_tag_, scanned_);
-      }
-    } else if (c == '"') {
-      quoted_ = !quoted_;
-    } else if (c == '\\' && quoted_) {
-      if (scanned_ + 1 == held_.size()) return false;
-      const char escaped = held_[scanned_ + 1];
-      if (escaped == '"' || escaped == '\\') ++scanned_;
-    }
+  const auto end = scanner_->read(std::string_view(held_).substr(element_));
+  if (!end) {
+    if (format_.stream_calls) give_partial(parts);
+    return false;
   }
-  return false;
+  close_call(*end, parts);
+  return true;
 }
 
-// The element's JSON ends at `end`, the element before `behind`.
-void OutputParser::close_call(std::size_t end, std::size_t behind, Parts& parts) {
-  const auto call = parse_tool_call(std::string_view(held_).substr(body_, end - body_));
+void OutputParser::give_partial(Parts& parts) {
+  const CallScanner::Partial partial = scanner_->partial(std::string_view(held_).substr(element_));
+  if (partial.name.empty() || (given_ && partial.behind == given_behind_)) return;
+  OutputPart part;
+  part.kind = given_ ? OutputPart::Kind::kToolArguments : OutputPart::Kind::kToolCall;
+  part.text = partial.arguments.substr(given_ ? given_arguments_ : 0);
+  if (!given_) part.tool_name = partial.name;
+  part.begin = place_ + element_ + (given_ ? given_behind_ : 0);
+  part.end = place_ + element_ + partial.behind;
+  parts.push_back(std::move(part));
+  given_ = true;
+  given_arguments_ = partial.arguments.size();
+  given_behind_ = partial.behind;
+}
+
+void OutputParser::close_call(const CallScanner::End& end, Parts& parts) {
+  // A text that left the form may turn out to end before what is out already.
+  const std::size_t behind = element_ + std::max(end.behind, given_ ? given_behind_ : 0);
   state_ = State::kContent;
-  if (!call) {
+  if (!end.call && !given_) {
     emit(OutputPart::Kind::kContent, behind, parts);
     return;
   }
-  parts.push_back(
-      {OutputPart::Kind::kToolCall, call->arguments, call->name, place_ + element_, place_ + behind});
-  drop(behind);
-  ++calls_;
-  newlines_ = !wrote_content_;
-}
-
-// The output ended inside an element. True when text behind it is still to be read.
-bool OutputParser::finish_call(Parts& parts) {
-  const std::size_t end = held_.size() - cut_tag(held_, kCallEnd);
-  const bool whole = parse_tool_call(std::string_view(held_).substr(body_, end - body_)).has_value();
-  if (whole || quoted_end_tag_ == std::string::npos) {
-    close_call(end, held_.size(), parts);
-    return false;
+  const std::string_view arguments = end.call ? std::string_view(end.call->arguments) : std::string_view();
+  if (!given_) {
+    parts.push_back({OutputPart::Kind::kToolCall, std::string(arguments), end.call->name, place_ + element_,
+                     place_ + behind});
+  } else if (end.behind > given_behind_) {
+    parts.push_back({OutputPart::Kind::kToolArguments,
+                     std::string(arguments.substr(std::min(given_arguments_, arguments.size()))), "",
+                     place_ + element_ + given_behind_, place_ + behind});
   }
-  // A quote without its partner hid the end tag. From here on the first end tag counts, which also keeps the
-  // work linear.
-  trust_quotes_ = false;
-  close_call(quoted_end_tag_, quoted_end_tag_ + kCallEnd.size(), parts);
-  return true;
+  drop(behind);
+  given_ = false;
+  if (end.call) ++calls_;
+  newlines_ = !wrote_content_;
 }
 
 void OutputParser::finish_held(Parts& parts) {
@@ -175,7 +157,7 @@ void OutputParser::finish_held(Parts& parts) {
     state_ = State::kContent;
     return;
   }
-  if (calls_ > 0) drop(held_.find_first_not_of(kSpace) == std::string::npos ? held_.size() : 0);
+  if (calls_ > 0) drop(held_.find_first_not_of(scanner_->filler()) == std::string::npos ? held_.size() : 0);
   emit(OutputPart::Kind::kContent, held_.size(), parts);
 }
 

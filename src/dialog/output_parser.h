@@ -1,10 +1,15 @@
 // The text that a model wrote, taken apart while it arrives: reasoning, content, tool calls. What comes out,
 // joined, does not depend on where the text was cut. Knows no tokens: parts say which bytes they stand for.
 #pragma once
+#include <kakeya/constraint.h>
+
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "dialog/call_scanner.h"
 
 namespace kakeya::dialog {
 
@@ -16,20 +21,31 @@ enum class Reasoning {
 
 struct OutputFormat {
   Reasoning reasoning = Reasoning::kNone;
-  bool tool_calls = false;  // <tool_call> elements outside the reasoning are calls
+  bool tool_calls = false;  // calls outside the reasoning are taken out
+  ToolFormat tool_format = ToolFormat::kQwen3;
+  std::shared_ptr<const ToolSchemas> tools = nullptr;
+  // Calls come out while they are written, for models that a constraint holds to the form: one that the
+  // output's end cuts is out by then.
+  bool stream_calls = false;
 };
 
 struct OutputPart {
-  enum class Kind { kReasoning, kContent, kToolCall };
+  enum class Kind {
+    kReasoning,
+    kContent,
+    kToolCall,       // text: its arguments as JSON, as the model wrote them where it wrote JSON
+    kToolArguments,  // text: more of the arguments of the call before; may be empty
+  };
   Kind kind = Kind::kContent;
-  std::string text;                // of a call: its arguments, as the model wrote them
+  std::string text;
   std::string tool_name;           // kToolCall
   std::size_t begin = 0, end = 0;  // bytes of the whole output
 };
 
 // Left out: the tags, new lines around the reasoning and after it, white space before a call and at the end
-// after one. A call that is no JSON object with a name comes back as content, tags and all. A call comes out
-// when it is complete: its end tag was seen outside of a JSON string, or the output ended behind its JSON.
+// after one. A call that is none after all comes back as content, tags and all, and so does one that the
+// output's end cut. A call comes out when it is complete (its end was seen, or only its outer end tag is
+// missing), or with `stream_calls` in pieces.
 class OutputParser {
  public:
   explicit OutputParser(OutputFormat format);
@@ -39,7 +55,7 @@ class OutputParser {
   // The output is over: gives out what was held back. Nothing may be pushed after it.
   void finish(std::vector<OutputPart>& parts);
 
-  std::size_t calls() const { return calls_; }
+  std::size_t calls() const { return calls_; }  // complete ones
   // Where the reasoning ended, its end tag included, or ends so far; 0 without any.
   std::size_t reasoning_end() const;
 
@@ -53,8 +69,8 @@ class OutputParser {
   bool read_reasoning(Parts& parts);
   bool read_content(Parts& parts);
   bool read_call(Parts& parts);
-  void close_call(std::size_t end, std::size_t behind, Parts& parts);
-  bool finish_call(Parts& parts);
+  void give_partial(Parts& parts);
+  void close_call(const CallScanner::End& end, Parts& parts);
   void finish_held(Parts& parts);
 
   void emit(OutputPart::Kind kind, std::size_t size, Parts& parts);  // the first bytes held
@@ -69,12 +85,10 @@ class OutputParser {
   bool wrote_content_ = false;
   std::size_t reasoning_end_ = 0, calls_ = 0;
 
-  // kCall: held_ is white space, <tool_call> and what followed.
-  std::size_t element_ = 0, body_ = 0;  // where the tag begins and where it ends
-  std::size_t scanned_ = 0;
-  bool quoted_ = false;                             // at scanned_, inside a JSON string
-  std::size_t quoted_end_tag_ = std::string::npos;  // the first end tag inside a JSON string
-  bool trust_quotes_ = true;                        // false once quotes turned out not to pair
+  std::unique_ptr<CallScanner> scanner_;  // null where no calls are looked for
+  std::size_t element_ = 0;               // kCall: held_ is white space, and from here on the call
+  bool given_ = false;                    // the call's name is out, and
+  std::size_t given_arguments_ = 0, given_behind_ = 0;  // so much of its arguments and of its text
 };
 
 }  // namespace kakeya::dialog

@@ -1,66 +1,17 @@
 // What clients must see for what models write, wherever the text is cut.
-#include "dialog/output_parser.h"
-
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <random>
+
+#include "dialog/parser_test_support.h"
 
 namespace kakeya::dialog {
 namespace {
 
-struct Parsed {
-  std::string reasoning, content;
-  std::vector<std::pair<std::string, std::string>> calls;  // name, arguments
-  bool operator==(const Parsed&) const = default;
-};
-
-void PrintTo(const Parsed& parsed, std::ostream* out) {
-  *out << "reasoning [" << parsed.reasoning << "] content [" << parsed.content << "]";
-  for (const auto& [name, arguments] : parsed.calls) *out << " call " << name << " " << arguments;
-}
-
-Parsed parse(OutputFormat format, const std::vector<std::string_view>& pieces) {
-  OutputParser parser(format);
-  std::vector<OutputPart> parts;
-  for (const std::string_view piece : pieces) parser.push(piece, parts);
-  parser.finish(parts);
-  Parsed out;
-  std::size_t behind = 0;
-  for (const OutputPart& part : parts) {
-    EXPECT_LE(behind, part.begin);
-    EXPECT_LT(part.begin, part.end);
-    behind = part.end;
-    if (part.kind == OutputPart::Kind::kReasoning) out.reasoning += part.text;
-    if (part.kind == OutputPart::Kind::kContent) out.content += part.text;
-    if (part.kind == OutputPart::Kind::kToolCall) out.calls.emplace_back(part.tool_name, part.text);
-    if (part.kind != OutputPart::Kind::kToolCall) {
-      EXPECT_EQ(part.end - part.begin, part.text.size());
-    }
-  }
-  EXPECT_EQ(parser.calls(), out.calls.size());
-  return out;
-}
-
-// Whole, cut at every byte, cut at every pair of bytes of short texts, and byte by byte.
-void expect_parsed(OutputFormat format, std::string_view text, const Parsed& expected) {
-  EXPECT_EQ(parse(format, {text}), expected) << text;
-  for (std::size_t i = 0; i <= text.size(); ++i) {
-    EXPECT_EQ(parse(format, {text.substr(0, i), text.substr(i)}), expected) << text << " cut at " << i;
-    for (std::size_t j = i; text.size() < 100 && j <= text.size(); ++j) {
-      ASSERT_EQ(parse(format, {text.substr(0, i), text.substr(i, j - i), text.substr(j)}), expected) << text;
-    }
-  }
-  std::vector<std::string_view> bytes;
-  for (std::size_t i = 0; i < text.size(); ++i) bytes.push_back(text.substr(i, 1));
-  EXPECT_EQ(parse(format, bytes), expected) << text;
-}
-
-constexpr OutputFormat kPlain = {};
-constexpr OutputFormat kThinking = {Reasoning::kMayOpen, false};
-constexpr OutputFormat kOpened = {Reasoning::kOpen, false};
-constexpr OutputFormat kTools = {Reasoning::kNone, true};
-constexpr OutputFormat kAll = {Reasoning::kMayOpen, true};
+const OutputFormat kPlain = {};
+const OutputFormat kThinking = {Reasoning::kMayOpen, false};
+const OutputFormat kOpened = {Reasoning::kOpen, false};
+const OutputFormat kTools = {Reasoning::kNone, true};
+const OutputFormat kAll = {Reasoning::kMayOpen, true};
 
 TEST(OutputParser, SplitsReasoningFromContent) {
   expect_parsed(kThinking, "<think>\nFirst, <b>.\n\nThen.\n</think>\n\nYes.\n",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 namespace kakeya::dialog {
 namespace {
@@ -20,7 +21,7 @@ Status check_roles(const std::vector<ChatMessage>& messages) {
 
 // The template closes every turn; a turn to be continued loses its end.
 Status cut_end_of_turn(const Engine& engine, std::vector<Token>& ids) {
-  const char* name = engine.template_family() == "llama3" ? "<|eot_id|>" : "<|im_end|>";
+  const char* name = engine.template_family().starts_with("llama3") ? "<|eot_id|>" : "<|im_end|>";
   KAKEYA_ASSIGN(const std::vector<Token> end,
                 engine.encode(name, true));  // a first-token may stand before it
   const auto at = end.empty() ? ids.rend() : std::find(ids.rbegin(), ids.rend(), end.back());
@@ -42,10 +43,20 @@ bool opens_reasoning(const Engine& engine, const std::vector<Token>& ids) {
 
 }  // namespace
 
+std::optional<ToolFormat> tool_format_of(const Engine& engine) {
+  const std::string family = engine.template_family();
+  if (family == "qwen3-coder") return ToolFormat::kQwen3Coder;
+  if (family.starts_with("qwen3")) return ToolFormat::kQwen3;
+  if (family == "llama3.1") return ToolFormat::kLlama3;
+  return std::nullopt;
+}
+
 Result<Prompt> build_prompt(const Engine& engine, const DialogRequest& request) {
   Prompt prompt;
-  const bool qwen3 = engine.template_family() == "qwen3";
-  bool may_open = qwen3;  // of a raw prompt nothing is known: the output says it
+  const std::string family = engine.template_family();
+  const bool qwen3 = family == "qwen3";
+  bool may_open =
+      qwen3 || family == "qwen3-thinking";  // of a raw prompt nothing is known: the output says it
   if (const auto* ids = std::get_if<std::vector<Token>>(&request.input)) {
     prompt.ids = *ids;
   } else {
@@ -62,7 +73,11 @@ Result<Prompt> build_prompt(const Engine& engine, const DialogRequest& request) 
     if (continued) KAKEYA_TRY(cut_end_of_turn(engine, prompt.ids));
     // The template closes the reasoning of a turn before its content.
     may_open = prompt.thinking = qwen3 && *chat.enable_thinking && !continued;
-    prompt.format.tool_calls = !chat.tools_json.empty();
+    if (const auto form = tool_format_of(engine); form && !chat.tools_json.empty()) {
+      prompt.format.tool_calls = true;
+      prompt.format.tool_format = *form;
+      prompt.format.tools = std::make_shared<const ToolSchemas>(chat.tools_json);
+    }
   }
   const bool open = opens_reasoning(engine, prompt.ids);
   prompt.thinking = prompt.thinking || open;

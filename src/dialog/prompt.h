@@ -11,6 +11,9 @@ struct Prompt {
   bool thinking = false;  // the output will hold </think>, if it does not end before
 };
 
+// The form of calls that the model's template asks for; nothing where it knows no tools.
+std::optional<ToolFormat> tool_format_of(const Engine& engine);
+
 // Errors: kInvalidArgument (role, by its place), those of Engine::encode_chat.
 Result<Prompt> build_prompt(const Engine& engine, const DialogRequest& request);
 

@@ -14,6 +14,12 @@ AnswerPart part_of(AnswerPart::Kind kind, double elapsed_ms) {
   return part;
 }
 
+AnswerPart::Kind kind_of(OutputPart::Kind kind) {
+  if (kind == OutputPart::Kind::kReasoning) return AnswerPart::Kind::kReasoning;
+  if (kind == OutputPart::Kind::kContent) return AnswerPart::Kind::kContent;
+  return AnswerPart::Kind::kToolArguments;
+}
+
 }  // namespace
 
 std::optional<AnswerPart> AnswerReply::next(std::chrono::milliseconds wait) {
@@ -74,23 +80,18 @@ void AnswerReply::absorb_text(ServiceEvent event) {
 
 void AnswerReply::give_out(std::vector<OutputPart> parts, double elapsed_ms) {
   for (OutputPart& parsed : parts) {
-    const bool call = parsed.kind == OutputPart::Kind::kToolCall;
-    if (call) {
+    if (parsed.kind == OutputPart::Kind::kToolCall) {
       AnswerPart head = part_of(AnswerPart::Kind::kToolCall, elapsed_ms);
-      head.call_index = calls_;
+      head.call_index = calls_++;
       head.call_id = new_call_id();
       head.tool_name = std::move(parsed.tool_name);
       ready_.push_back(std::move(head));
     }
-    const bool reasoning = parsed.kind == OutputPart::Kind::kReasoning;
-    AnswerPart part = part_of(call        ? AnswerPart::Kind::kToolArguments
-                              : reasoning ? AnswerPart::Kind::kReasoning
-                                          : AnswerPart::Kind::kContent,
-                              elapsed_ms);
+    AnswerPart part = part_of(kind_of(parsed.kind), elapsed_ms);
     part.text = std::move(parsed.text);
-    if (call) part.call_index = calls_++;
+    if (part.kind == AnswerPart::Kind::kToolArguments) part.call_index = calls_ - 1;
     tokens_.take(parsed.begin, parsed.end, part);
-    ready_.push_back(std::move(part));
+    if (!part.text.empty()) ready_.push_back(std::move(part));  // the last bytes of a call are no arguments
   }
 }
 
@@ -103,7 +104,7 @@ void AnswerReply::finish(ServiceEvent event) {
   AnswerPart part = part_of(AnswerPart::Kind::kFinished, event.elapsed_ms);
   part.summary.emplace();
   part.summary->completion = std::move(event.completion);
-  part.summary->tool_calls = calls_ > 0;
+  part.summary->tool_calls = parser_.calls() > 0;
   part.summary->reasoning_tokens = tokens_.count_before(parser_.reasoning_end());
   part.summary->seed = options_.seed;
   ready_.push_back(std::move(part));

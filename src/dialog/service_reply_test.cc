@@ -1,4 +1,5 @@
 // Whole questions through the service of the embedded pair.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <kakeya/session.h>
 
@@ -12,10 +13,11 @@ struct Pair {
   std::unique_ptr<Service> service;
 };
 
-Pair open_pair() {
+Pair open_pair(const std::string& tool_format = "") {
   EngineOptions options;
   options.draft = "tiny";
   options.threads = 1;
+  options.tool_format = tool_format;
   Pair pair;
   auto engine = Engine::open(options);
   EXPECT_TRUE(engine.ok());
@@ -100,6 +102,47 @@ TEST(ServiceReply, GoesOnWithAMessageAsIfItHadWrittenIt) {
   std::get<ChatRequest>(request.input).messages.push_back({"assistant", whole.substr(0, half), {}, {}});
   const std::string rest = content(answer(pair, request));
   EXPECT_EQ(whole.substr(0, half) + rest.substr(0, whole.size() - half), whole);
+}
+
+// The pair never learned to call tools: the constraint alone makes these calls.
+TEST(ServiceReply, ForcedCallsAreCallsInEachForm) {
+  for (const char* form : {"qwen3", "qwen3-coder"}) {
+    const Pair pair = open_pair(form);
+    for (const ToolChoice choice : {ToolChoice::kRequired, ToolChoice::kNamed}) {
+      DialogRequest request = question();
+      std::get<ChatRequest>(request.input).tools_json = {
+          R"({"name":"add","parameters":{"type":"object","properties":{"a":{"type":"integer","minimum":0,"maximum":99},
+              "unit":{"enum":["apples","pears"]}},"required":["a","unit"]}})",
+          R"({"name":"stop","parameters":{}})"};
+      request.tool_choice = choice;
+      request.tool_name = "add";
+      request.parallel_tools = false;
+      request.max_tokens = 120;
+      std::string name, arguments, rest;
+      for (const AnswerPart& part : answer(pair, request)) {
+        if (part.kind == AnswerPart::Kind::kToolCall) name += part.tool_name;
+        (part.kind == AnswerPart::Kind::kToolArguments ? arguments : rest) += part.text;
+      }
+      EXPECT_EQ(rest, "") << form;
+      if (choice == ToolChoice::kNamed || name == "add") {
+        EXPECT_EQ(name, "add") << form;
+        EXPECT_THAT(arguments, ::testing::MatchesRegex(
+                                   "[{]\\s*\"a\":\\s*[0-9]+,\\s*\"unit\":\\s*\"(apples|pears)\"\\s*[}]"));
+      } else {
+        EXPECT_EQ(name, "stop") << form;
+      }
+    }
+  }
+}
+
+TEST(ServiceReply, AToolFormatThatTheTokensRuleOutIsRefused) {
+  EngineOptions options;
+  options.tool_format = "llama3";
+  const auto engine = Engine::open(options);
+  ASSERT_FALSE(engine.ok());
+  EXPECT_EQ(engine.error().code, ErrorCode::kUnsupported);
+  options.tool_format = "hermes";
+  EXPECT_EQ(Engine::open(options).error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(ServiceReply, AnswersToTheContextOfASlot) {

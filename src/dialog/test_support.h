@@ -143,4 +143,17 @@ inline std::string tool(const std::string& name, const std::string& rest = "") {
   return R"({"type":"function","function":{"name":")" + name + "\"" + rest + "}}";
 }
 
+// What ask() makes of a request.
+struct Asked {
+  TestEngine engine;
+  ScriptedService service;
+  Status send(DialogRequest request) {
+    auto reply = ask(engine, service, std::move(request));
+    if (!reply.ok()) return reply.error();
+    return {};
+  }
+  std::string prompt() const { return engine.decode(service.request.prompt, false); }
+  const GenerateOptions& options() const { return service.request.options; }
+};
+
 }  // namespace kakeya::dialog

@@ -61,7 +61,14 @@ class Scanner {
   std::size_t at_ = 0;
 };
 
-bool shallow(std::string_view text) {
+bool is_object(std::string_view text) {
+  if (!is_shallow(text)) return false;
+  return json::parse(text.begin(), text.end(), nullptr, false).is_object();
+}
+
+}  // namespace
+
+bool is_shallow(std::string_view text) {
   std::size_t depth = 0, deepest = 0;
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -79,12 +86,9 @@ bool shallow(std::string_view text) {
   return deepest <= kMaxDepth;
 }
 
-bool is_object(std::string_view text) {
-  if (!shallow(text)) return false;
-  return json::parse(text.begin(), text.end(), nullptr, false).is_object();
+std::string json_string(std::string_view text) {
+  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
 }
-
-}  // namespace
 
 std::optional<ParsedCall> parse_tool_call(std::string_view text) {
   if (!is_object(text)) return std::nullopt;
@@ -105,6 +109,7 @@ std::optional<ParsedCall> parse_tool_call(std::string_view text) {
       if (named) call.name = found.get<std::string>();
     } else if (name == "arguments" || name == "parameters") {
       arguments = value;
+      call.has_arguments = true;
     }
   }
   if (!named) return std::nullopt;

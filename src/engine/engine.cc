@@ -80,15 +80,29 @@ Result<std::unique_ptr<const text::Tokenizer>> load_tokenizer(const std::string&
   return std::unique_ptr<const text::Tokenizer>(std::move(tokenizer));
 }
 
-// A family that was asked for must be there; one that is only guessed may be missing until it is needed.
+// A family or tool format that was asked for must be there; one that is only guessed may be missing until it is
+// needed. Where the model's template knows tools, <|eom_id|> ends a call of one (Llama-3.1), whether or not the
+// files list it.
 Status choose_family(const EngineOptions& options, EngineState& state) {
+  const bool format_asked = !options.tool_format.empty() && options.tool_format != "auto";
   const bool asked = !options.chat_template.empty();
+  if (asked && format_asked) {
+    return invalid_argument("found a chat template and a tool format, expected one of them: the template says "
+                            "how calls are written");
+  }
   if (!state.tokenizer) {
-    return asked ? Status(unsupported("chat template: the model has no tokenizer")) : Status();
+    if (asked) return unsupported("chat template: the model has no tokenizer");
+    if (format_asked) return invalid_argument("tool format: this model has no tokenizer, expected auto");
+    return {};
   }
   state.chat_family = asked ? text::choose_template(*state.tokenizer, options.chat_template)
-                            : text::detect_template(*state.tokenizer);
-  return asked && !state.chat_family.ok() ? Status(state.chat_family.error()) : Status();
+                            : text::detect_template(*state.tokenizer, options.tool_format);
+  if (!state.chat_family.ok()) return asked || format_asked ? Status(state.chat_family.error()) : Status();
+  const auto ends = state.tokenizer->token_id("<|eom_id|>");
+  const bool listed =
+      ends && std::find(state.stop_ids.begin(), state.stop_ids.end(), *ends) != state.stop_ids.end();
+  if (*state.chat_family == text::TemplateFamily::kLlama31 && ends && !listed) state.stop_ids.push_back(*ends);
+  return {};
 }
 
 Status load(const EngineOptions& options, EngineState& state) {
@@ -104,11 +118,10 @@ Status load(const EngineOptions& options, EngineState& state) {
   }
   if (model::is_random_model(place.directory)) return {};  // ids only, no stop ids
   KAKEYA_ASSIGN(state.tokenizer, load_tokenizer(place.directory));
-  KAKEYA_TRY(choose_family(options, state));
   KAKEYA_ASSIGN(const formats::GenerationConfig generation, formats::load_generation_config(place.directory));
   state.stop_ids = generation.eos_token_ids;
   state.sampling_defaults = generation.sampling;
-  return {};
+  return choose_family(options, state);
 }
 
 class EngineImpl final : public Engine {
@@ -139,13 +152,12 @@ class EngineImpl final : public Engine {
   }
   Result<std::string> render_chat(const ChatRequest& request) const override {
     if (!state_->tokenizer) return no_tokenizer();
-    KAKEYA_ASSIGN(const auto family, state_->chat_family);
-    return text::render_chat(family, request);
+    KAKEYA_ASSIGN(text::PromptText prompt, render(request));
+    return std::move(prompt).text();
   }
   Result<std::vector<Token>> encode_chat(const ChatRequest& request) const override {
     if (!state_->tokenizer) return no_tokenizer();
-    KAKEYA_ASSIGN(const auto family, state_->chat_family);
-    KAKEYA_ASSIGN(const text::PromptText prompt, text::render_prompt(family, request));
+    KAKEYA_ASSIGN(const text::PromptText prompt, render(request));
     KAKEYA_ASSIGN(auto ids, state_->tokenizer->encode(prompt));
     return with_bos(std::move(ids));
   }
@@ -176,6 +188,10 @@ class EngineImpl final : public Engine {
   }
 
  private:
+  Result<text::PromptText> render(const ChatRequest& request) const {
+    KAKEYA_ASSIGN(const auto family, state_->chat_family);
+    return text::render_prompt(*state_->tokenizer, family, request);
+  }
   static Error no_files(const std::string& id) {
     return not_found(fmt::format("{}: random weights come from no file, so they have no checksum", id));
   }

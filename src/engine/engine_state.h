@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "base/thread_pool.h"
 #include "decode/auto_policy.h"

@@ -20,7 +20,8 @@ class TextCodecImpl final : public TextCodec {
   }
   Result<std::string> render_chat(const ChatRequest& request) const override {
     KAKEYA_ASSIGN(const auto family, text::detect_template(*tokenizer_));
-    return text::render_chat(family, request);
+    KAKEYA_ASSIGN(text::PromptText prompt, text::render_prompt(*tokenizer_, family, request));
+    return std::move(prompt).text();
   }
 
  private:

@@ -20,7 +20,7 @@ Result<ExprId> inner_expression(const ConstraintSpec& spec, Grammar& g) {
     case ConstraintKind::kJsonSchema:
       return schema_expression("schema", spec.text, g, json);
     case ConstraintKind::kToolCalls: {
-      const ToolCallOptions options{spec.parallel, spec.after.ends_with(kToolCallOpen)};
+      const ToolCallOptions options{spec.tool_format, spec.parallel, spec.after.ends_with(kToolCallOpen)};
       return tool_calls_expression(spec.tools_json, options, g, json);
     }
     case ConstraintKind::kGrammar:
@@ -73,8 +73,9 @@ class GrammarConstraint final : public TokenConstraint {
 };
 
 std::string key_of(const ConstraintSpec& spec) {
-  std::string key =
-      std::to_string(static_cast<int>(spec.kind)) + (spec.parallel ? "p" : "-") + (spec.optional ? "o" : "-");
+  std::string key = std::to_string(static_cast<int>(spec.kind)) + "," +
+                    std::to_string(static_cast<int>(spec.tool_format)) + (spec.parallel ? "p" : "-") +
+                    (spec.optional ? "o" : "-");
   const auto add = [&](const std::string& part) { key += std::to_string(part.size()) + ":" + part; };
   add(spec.text);
   add(spec.after);

@@ -31,6 +31,7 @@ ExprId JsonRules::make_blank() {
 
 // RFC 8259, section 7. \u escapes of surrogates only in pairs, so that every string is valid Unicode.
 ExprId JsonRules::make_string_char() {
+  if (plain_) return g_.none_of({});
   const auto hex = [&](std::uint32_t n) { return g_.repeat(g_.one_of(kHex), n, n); };
   const auto one = [&](std::vector<CodeRange> ranges) { return g_.one_of(std::move(ranges)); };
   const ExprId plain = g_.none_of({{0, 0x1f}, {'"', '"'}, {'\\', '\\'}});
@@ -48,6 +49,7 @@ ExprId JsonRules::make_string_char() {
 }
 
 ExprId JsonRules::string_char_of(const std::vector<CodeRange>& ranges) {
+  if (plain_) return g_.one_of(ranges);
   const auto has = [&](std::uint32_t code) {
     return std::any_of(ranges.begin(), ranges.end(),
                        [&](const CodeRange& r) { return r.low <= code && code <= r.high; });

@@ -16,6 +16,12 @@ inline constexpr int kAnyDepth = 32;
 class JsonRules {
  public:
   explicit JsonRules(Grammar& grammar) : g_(grammar) {}
+  // The characters of plain text instead of those between the quotes of a JSON string: nothing is escaped.
+  static JsonRules of_plain_text(Grammar& grammar) {
+    JsonRules rules(grammar);
+    rules.plain_ = true;
+    return rules;
+  }
 
   // Nothing, one space, or a line end with at most 20 blanks: enough for every usual layout, and no room to
   // write blanks for ever.
@@ -49,6 +55,7 @@ class JsonRules {
   ExprId make_integer();
 
   Grammar& g_;
+  bool plain_ = false;
   std::optional<RuleId> blank_, char_, string_, number_, integer_;
   std::array<std::optional<RuleId>, kAnyDepth + 1> value_, object_, array_;
 };

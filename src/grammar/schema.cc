@@ -14,7 +14,12 @@ Result<ExprId> schema_expression(const std::string& name, std::string_view text,
 
 Result<ExprId> SchemaBuilder::build_root(const Json& schema) {
   KAKEYA_ASSIGN(const ExprId body, build(schema, "#", 0));
-  // What references name is built after, one by one: a long chain of them needs no deep recursion.
+  KAKEYA_TRY(build_pending());
+  return body;
+}
+
+// What references name is built after, one by one: a long chain of them needs no deep recursion.
+Status SchemaBuilder::build_pending() {
   while (!pending_.empty()) {
     const Pending next = pending_.front();
     pending_.pop_front();
@@ -22,7 +27,7 @@ Result<ExprId> SchemaBuilder::build_root(const Json& schema) {
     KAKEYA_ASSIGN(const ExprId expr, build(*target, next.reference, 0));
     g_.define(next.rule, expr);
   }
-  return body;
+  return {};
 }
 
 Status SchemaBuilder::check_keywords(const Json& schema, const std::string& at) const {
@@ -138,7 +143,7 @@ ExprId SchemaBuilder::value(const Json& value) {
   return json_.wrapped(open, g_.seq(std::move(parts)), close);
 }
 
-Result<ExprId> SchemaBuilder::build_values(const Json& schema, const std::string& at) {
+Result<std::vector<Json>> SchemaBuilder::valid_values(const Json& schema, const std::string& at) {
   const bool one = schema.contains("const");
   const std::string key = one ? "const" : "enum";
   for (const auto& item : schema.items()) {
@@ -168,10 +173,17 @@ Result<ExprId> SchemaBuilder::build_values(const Json& schema, const std::string
                           : v.is_boolean() ? "boolean"
                                            : "null");
   };
+  std::vector<Json> valid;
+  std::copy_if(values.begin(), values.end(), std::back_inserter(valid), is_valid);
+  if (valid.empty()) return document_.refuse(child_pointer(at, key), "none of the values is valid here");
+  return valid;
+}
+
+Result<ExprId> SchemaBuilder::build_values(const Json& schema, const std::string& at) {
+  KAKEYA_ASSIGN(const std::vector<Json> values, valid_values(schema, at));
   std::vector<std::string> texts;
   std::vector<ExprId> branches;
   for (const Json& v : values) {
-    if (!is_valid(v)) continue;
     if (v.is_structured()) {
       branches.push_back(value(v));
     } else {
@@ -179,7 +191,6 @@ Result<ExprId> SchemaBuilder::build_values(const Json& schema, const std::string
     }
   }
   if (!texts.empty()) branches.push_back(g_.any_text(texts));
-  if (branches.empty()) return document_.refuse(child_pointer(at, key), "none of the values is valid here");
   return g_.alt(std::move(branches));
 }
 

@@ -16,8 +16,19 @@ class SchemaBuilder {
 
   // `schema` is a part of the document or made of its parts.
   Result<ExprId> build_root(const Json& schema);
+  // The same value as it stands between XML tags, and `end` behind it: strings as they are, all else as JSON.
+  // Where a string without limits is valid, that is any text without `end` in it. (schema_text.cc)
+  Result<ExprId> build_text_root(const Json& schema, const std::string& at, std::string_view end);
 
  private:
+  Status build_pending();
+  Result<ExprId> build_text(const Json& schema, const std::string& at, std::string_view end,
+                            std::size_t depth);
+  Result<ExprId> build_text_choice(Json schema, const std::string& key, const std::string& at,
+                                   std::string_view end, std::size_t depth);
+  Result<ExprId> build_text_values(const Json& schema, const std::string& at, std::string_view end);
+  Result<ExprId> build_text_types(const Json& schema, const std::string& at, std::string_view end,
+                                  std::size_t depth);
   Result<ExprId> build(const Json& schema, const std::string& at, std::size_t depth);
   Result<ExprId> build_inlined(Json schema, const std::string& at, std::size_t depth);
   Result<ExprId> build_reference(const std::string& reference, const std::string& at);
@@ -29,6 +40,9 @@ class SchemaBuilder {
   ExprId value(const Json& value);
 
   Result<ExprId> build_string(const Json& schema, const std::string& at);
+  // The characters of a string in the spelling of `rules`; nothing where the schema sets no limits.
+  Result<std::optional<ExprId>> string_content(const Json& schema, const std::string& at, JsonRules& rules);
+  Result<std::vector<Json>> valid_values(const Json& schema, const std::string& at);  // of enum and const
   Result<ExprId> build_integer(const Json& schema, const std::string& at);
   Result<ExprId> build_number(const Json& schema, const std::string& at);
   // schema_containers.cc

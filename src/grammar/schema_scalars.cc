@@ -49,16 +49,21 @@ Result<std::uint32_t> SchemaBuilder::count_of(const Json& schema, const std::str
 }
 
 Result<ExprId> SchemaBuilder::build_string(const Json& schema, const std::string& at) {
+  KAKEYA_ASSIGN(const std::optional<ExprId> content, string_content(schema, at, json_));
+  if (!content) return json_.string();
+  return g_.seq({g_.literal("\""), *content, g_.literal("\"")});
+}
+
+Result<std::optional<ExprId>> SchemaBuilder::string_content(const Json& schema, const std::string& at,
+                                                            JsonRules& rules) {
+  using Content = std::optional<ExprId>;
   const bool lengths = schema.contains("minLength") || schema.contains("maxLength");
-  const ExprId quote = g_.literal("\"");
-  const auto of_pattern = [&](std::string_view pattern) -> Result<ExprId> {
-    auto body = string_of_pattern(pattern, g_, json_);
-    if (!body.ok()) {
-      const std::string place = child_pointer(at, "pattern");
-      return body.error().code == ErrorCode::kUnsupported ? document_.refuse(place, body.error().message)
-                                                          : document_.wrong(place, body.error().message);
-    }
-    return g_.seq({quote, *body, quote});
+  const auto of_pattern = [&](std::string_view pattern) -> Result<Content> {
+    auto body = string_of_pattern(pattern, g_, rules);
+    if (body.ok()) return Content(*body);
+    const std::string place = child_pointer(at, "pattern");
+    return body.error().code == ErrorCode::kUnsupported ? document_.refuse(place, body.error().message)
+                                                        : document_.wrong(place, body.error().message);
   };
   if (schema.contains("pattern")) {
     if (!schema["pattern"].is_string())
@@ -71,11 +76,11 @@ Result<ExprId> SchemaBuilder::build_string(const Json& schema, const std::string
       if (schema["format"] == Json(format.name)) return of_pattern(format.pattern);
     }
   }
-  if (!lengths) return json_.string();
+  if (!lengths) return Content();
   KAKEYA_ASSIGN(const std::uint32_t min, count_of(schema, "minLength", 0, at));
   KAKEYA_ASSIGN(const std::uint32_t max, count_of(schema, "maxLength", kUnbounded, at));
   if (min > max) return document_.refuse(child_pointer(at, "minLength"), "above maxLength: nothing is valid");
-  return json_.string_of_length(min, max);
+  return Content(g_.repeat(rules.string_char(), min, max));
 }
 
 namespace {

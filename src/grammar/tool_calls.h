@@ -1,8 +1,9 @@
-// Calls of tools in the form that Hermes and Qwen models write:
-//   <tool_call>\n{"name": "f", "arguments": {...}}\n</tool_call>
+// Calls of tools in the forms that models write (kakeya/constraint.h, ToolFormat).
 #pragma once
+#include <kakeya/constraint.h>
 #include <kakeya/result.h>
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ inline constexpr char kToolCallOpen[] = "<tool_call>";
 inline constexpr char kToolCallClose[] = "</tool_call>";
 
 struct ToolCallOptions {
+  ToolFormat format = ToolFormat::kQwen3;
   bool parallel = true;  // more than one call
   bool opened = false;   // the first <tool_call> stands there already
 };
@@ -22,5 +24,11 @@ struct ToolCallOptions {
 // schema_expression, kInvalidArgument (no tools, a tool without name, a name twice).
 Result<ExprId> tool_calls_expression(const std::vector<std::string>& tools, const ToolCallOptions& options,
                                      Grammar& grammar, JsonRules& json);
+
+// Qwen3-Coder's <parameter=a>\nvalue\n</parameter>\n for each of the object's properties, in their order.
+// `parameters` is a schema of type object, `where` stands in messages. Errors: as schema_expression,
+// kUnsupported (keywords beside properties, required and additionalProperties).
+Result<ExprId> xml_parameters(const nlohmann::ordered_json& parameters, const std::string& where,
+                              Grammar& grammar, JsonRules& json);
 
 }  // namespace kakeya::grammar

@@ -113,21 +113,27 @@ void dump_string(const std::string& text, std::string& out) {
   out += '"';
 }
 
-// Depth is bounded by parse_chat_json.
-void dump(const Json& value, std::string& out) {
+// Depth is bounded by parse_chat_json. `line`: how many spaces a line begins with; -1 = all on one line.
+void dump(const Json& value, int line, std::string& out) {
   if (value.is_object() || value.is_array()) {
     const bool object = value.is_object();
+    const int inner = line < 0 || value.empty() ? -1 : line + 4;
+    const auto new_line = [&](int spaces) {
+      if (inner >= 0) out.append(1, '\n').append(static_cast<std::size_t>(spaces), ' ');
+    };
     out += object ? '{' : '[';
     bool first = true;
     for (const auto& item : value.items()) {
-      if (!first) out += ", ";
+      if (!first) out += inner < 0 ? ", " : ",";
       first = false;
+      new_line(inner);
       if (object) {
         dump_string(item.key(), out);
         out += ": ";
       }
-      dump(item.value(), out);
+      dump(item.value(), inner, out);
     }
+    new_line(line);
     out += object ? '}' : ']';
   } else if (value.is_string()) {
     dump_string(value.get_ref<const std::string&>(), out);
@@ -137,6 +143,52 @@ void dump(const Json& value, std::string& out) {
     out += python_float(value.get<double>());
   } else {
     out += value.dump();
+  }
+}
+
+// repr() of a str whose characters beyond ASCII can be printed.
+void repr_string(const std::string& text, std::string& out) {
+  constexpr const char* kHex = "0123456789abcdef";
+  const bool single = text.find('\'') == std::string::npos || text.find('"') != std::string::npos;
+  const char quote = single ? '\'' : '"';
+  out += quote;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == quote || c == '\\') {
+      out.append(1, '\\').append(1, c);
+    } else if (c == '\n' || c == '\r' || c == '\t') {
+      out.append(1, '\\').append(1, c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+    } else {
+      out += c;
+    }
+  }
+  out += quote;
+}
+
+void repr(const Json& value, std::string& out) {
+  if (value.is_object() || value.is_array()) {
+    out += value.is_object() ? '{' : '[';
+    bool first = true;
+    for (const auto& item : value.items()) {
+      if (!first) out += ", ";
+      first = false;
+      if (value.is_object()) {
+        repr_string(item.key(), out);
+        out += ": ";
+      }
+      repr(item.value(), out);
+    }
+    out += value.is_object() ? '}' : ']';
+  } else if (value.is_string()) {
+    repr_string(value.get_ref<const std::string&>(), out);
+  } else if (value.is_boolean()) {
+    out += value.get<bool>() ? "True" : "False";
+  } else if (value.is_null()) {
+    out += "None";
+  } else {
+    dump(value, -1, out);
   }
 }
 
@@ -156,7 +208,20 @@ Result<Json> parse_chat_json(const std::string& what, std::string_view text) {
 
 std::string python_dumps(const Json& value) {
   std::string out;
-  dump(value, out);
+  dump(value, -1, out);
+  return out;
+}
+
+std::string python_dumps_indented(const Json& value) {
+  std::string out;
+  dump(value, 0, out);
+  return out;
+}
+
+std::string python_str(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  std::string out;
+  repr(value, out);
   return out;
 }
 

@@ -1,4 +1,5 @@
-// The chat template that Qwen3 models ship, byte for byte.
+// The chat templates that Qwen3 models ship, byte for byte: of Qwen3 itself, Qwen3-Thinking-2507, and one
+// without a word of thinking.
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -9,6 +10,7 @@ namespace kakeya::text {
 namespace {
 
 constexpr std::string_view kThinkEnd = "</think>";
+constexpr std::size_t kNoQuery = static_cast<std::size_t>(-1);  // no message comes after it
 constexpr std::string_view kToolsHead =
     "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
     "You are provided with function signatures within <tools></tools> XML tags:\n<tools>";
@@ -68,9 +70,10 @@ Status append_assistant(const std::vector<ChatMessage>& messages, std::size_t in
                         PromptText& out) {
   const ChatMessage& message = messages[index];
   std::string_view content = message.content, reasoning;
+  const std::size_t end = query == kNoQuery ? std::string_view::npos : content.rfind(kThinkEnd);
   if (message.reasoning_content.has_value()) {
     reasoning = *message.reasoning_content;
-  } else if (const std::size_t end = content.rfind(kThinkEnd); end != std::string_view::npos) {
+  } else if (end != std::string_view::npos) {
     reasoning = strip_right(content.substr(0, content.find(kThinkEnd)));
     const std::size_t begin = reasoning.rfind("<think>");
     if (begin != std::string_view::npos) reasoning.remove_prefix(begin + 7);
@@ -98,7 +101,7 @@ void append_tool_response(const std::vector<ChatMessage>& messages, std::size_t 
 
 }  // namespace
 
-Result<PromptText> render_qwen3(const ChatRequest& request) {
+Result<PromptText> render_qwen3(const ChatRequest& request, Qwen3Thinking thinking) {
   const auto& messages = request.messages;
   PromptText out;
   if (!request.tools_json.empty()) {
@@ -106,7 +109,7 @@ Result<PromptText> render_qwen3(const ChatRequest& request) {
   } else if (messages.front().role == "system") {
     out.own("<|im_start|>system\n").given(messages.front().content).own("<|im_end|>\n");
   }
-  const std::size_t query = last_query(messages);
+  const std::size_t query = thinking == Qwen3Thinking::kNever ? kNoQuery : last_query(messages);
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const ChatMessage& message = messages[i];
     if (message.role == "user" || (message.role == "system" && i > 0)) {
@@ -119,7 +122,9 @@ Result<PromptText> render_qwen3(const ChatRequest& request) {
   }
   if (request.add_generation_prompt) {
     out.own("<|im_start|>assistant\n");
-    if (request.enable_thinking == false) out.own("<think>\n\n</think>\n\n");
+    if (thinking == Qwen3Thinking::kAlways) out.own("<think>\n");
+    const bool off = thinking == Qwen3Thinking::kSwitch && request.enable_thinking == false;
+    if (off) out.own("<think>\n\n</think>\n\n");
   }
   return out;
 }

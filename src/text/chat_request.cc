@@ -108,6 +108,8 @@ Result<ChatRequest> parse_chat_request(std::string_view json_text) {
   KAKEYA_ASSIGN(const auto prompt, optional_bool(root, "add_generation_prompt"));
   out.add_generation_prompt = prompt.value_or(true);
   KAKEYA_ASSIGN(out.enable_thinking, optional_bool(root, "enable_thinking"));
+  KAKEYA_ASSIGN(const auto date, optional_string(root, "", "date_string"));
+  out.date_string = date.value_or("");
   return out;
 }
 

@@ -1,15 +1,14 @@
 #include "text/chat_template.h"
 
 #include <array>
+#include <ctime>
 
 #include "base/sha256.h"
 #include "text/chat_families.h"
 #include "text/utf8.h"
 
 namespace kakeya::text {
-namespace {
 
-// What a family cannot say must not vanish from the prompt.
 Status refuse_tools(const char* family, const ChatRequest& request) {
   if (!request.tools_json.empty()) {
     return invalid_argument(std::string("render chat: tools are not supported by the ") + family +
@@ -25,8 +24,6 @@ Status refuse_tools(const char* family, const ChatRequest& request) {
   return {};
 }
 
-// Python's str.strip(), which Jinja's trim filter calls: White_Space and the four separators U+001C to
-// U+001F.
 std::string_view trim(std::string_view text) {
   const auto is_space = [](const Utf8Step& step) {
     return step.valid && (is_unicode_space(step.code) || (step.code >= 0x1c && step.code <= 0x1f));
@@ -41,18 +38,64 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
+namespace {
+
+bool says(const Tokenizer& tokenizer, std::string_view words) {
+  return tokenizer.file().chat_template.find(words) != std::string::npos;
+}
+
+// The Jinja literal of a generation prompt that opens the reasoning, as files spell its line ends.
+bool opens_reasoning(const Tokenizer& tokenizer) {
+  return says(tokenizer, "<|im_start|>assistant\\n<think>\\n'") ||
+         says(tokenizer, "<|im_start|>assistant\n<think>\n'");
+}
+
+TemplateFamily chatml_family(const Tokenizer& tokenizer, std::string_view tool_format) {
+  const bool asked = tool_format == "qwen3";
+  if (tool_format == "qwen3-coder") return TemplateFamily::kQwen3Coder;
+  if (!asked && says(tokenizer, "<function=") && says(tokenizer, "<parameter=")) {
+    return TemplateFamily::kQwen3Coder;
+  }
+  if (!tokenizer.token_id("<think>")) {
+    return asked ? TemplateFamily::kQwen3Instruct : TemplateFamily::kChatMl;
+  }
+  if (!says(tokenizer, "enable_thinking") && opens_reasoning(tokenizer)) {
+    return TemplateFamily::kQwen3Thinking;
+  }
+  const bool tools = says(tokenizer, "<tool_call>") && says(tokenizer, "<tool_response>");
+  return tools && !says(tokenizer, "think") ? TemplateFamily::kQwen3Instruct : TemplateFamily::kQwen3;
+}
+
+// As Python's strftime("%d %b %Y") in the C locale, local time.
+std::string today() {
+  constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  if (localtime_r(&now, &local) == nullptr) return {};
+  const std::string day = std::to_string(local.tm_mday);
+  return (day.size() < 2 ? "0" : "") + day + " " + kMonths[static_cast<std::size_t>(local.tm_mon) % 12] +
+         " " + std::to_string(local.tm_year + 1900);
+}
+
 struct Family {
   TemplateFamily family;
   const char* digest;  // SHA-256 of the published text without white space at its end; empty: none was one
   std::array<const char*, 3> tokens;
 };
-constexpr std::array<Family, 3> kFamilies = {{
-    {TemplateFamily::kQwen3,
-     "87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5",
-     {"<|im_start|>", "<|im_end|>", "<think>"}},
-    {TemplateFamily::kChatMl, "", {"<|im_start|>", "<|im_end|>", "<|im_end|>"}},
-    {TemplateFamily::kLlama3, "", {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}},
+constexpr std::array<const char*, 3> kChatMlTokens = {"<|im_start|>", "<|im_end|>", "<|im_end|>"},
+                                     kThinkTokens = {"<|im_start|>", "<|im_end|>", "<think>"},
+                                     kLlamaTokens = {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"};
+constexpr std::array<Family, 7> kFamilies = {{
+    {TemplateFamily::kQwen3, "87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5", kThinkTokens},
+    {TemplateFamily::kQwen3Thinking, "", kThinkTokens},
+    {TemplateFamily::kQwen3Instruct, "", kChatMlTokens},
+    {TemplateFamily::kQwen3Coder, "", kChatMlTokens},
+    {TemplateFamily::kChatMl, "", kChatMlTokens},
+    {TemplateFamily::kLlama3, "", kLlamaTokens},
+    {TemplateFamily::kLlama31, "", kLlamaTokens},
 }};
+
 
 }  // namespace
 
@@ -60,25 +103,47 @@ const char* to_string(TemplateFamily family) {
   switch (family) {
     case TemplateFamily::kQwen3:
       return "qwen3";
+    case TemplateFamily::kQwen3Thinking:
+      return "qwen3-thinking";
+    case TemplateFamily::kQwen3Instruct:
+      return "qwen3-instruct";
+    case TemplateFamily::kQwen3Coder:
+      return "qwen3-coder";
     case TemplateFamily::kChatMl:
       return "chatml";
     case TemplateFamily::kLlama3:
       return "llama3";
+    case TemplateFamily::kLlama31:
+      return "llama3.1";
   }
   return "unknown";
 }
 
-Result<TemplateFamily> detect_template(const Tokenizer& tokenizer) {
+Result<TemplateFamily> detect_template(const Tokenizer& tokenizer, std::string_view tool_format) {
   const auto has = [&](const char* token) { return tokenizer.token_id(token).has_value(); };
-  if (has("<|im_start|>") && has("<|im_end|>")) {
-    return has("<think>") ? TemplateFamily::kQwen3 : TemplateFamily::kChatMl;
+  if (tool_format == "auto") tool_format = {};
+  const bool of_qwen = tool_format == "qwen3" || tool_format == "qwen3-coder";
+  if (!tool_format.empty() && !of_qwen && tool_format != "llama3") {
+    return invalid_argument("tool format: found \"" + std::string(tool_format) +
+                            "\", expected auto, qwen3, qwen3-coder or llama3");
   }
-  if (has("<|start_header_id|>") && has("<|end_header_id|>") && has("<|eot_id|>"))
-    return TemplateFamily::kLlama3;
-  return unsupported(
-      "choose chat template: the tokenizer has neither <|im_start|> (ChatML, Qwen3) nor <|start_header_id|> "
-      "(Llama-3)"
-      ", expected one of these families");
+  const bool chatml = has("<|im_start|>") && has("<|im_end|>");
+  const bool llama = has("<|start_header_id|>") && has("<|end_header_id|>") && has("<|eot_id|>");
+  if (!chatml && !llama) {
+    return unsupported(
+        "choose chat template: the tokenizer has neither <|im_start|> (ChatML, Qwen3) nor "
+        "<|start_header_id|> (Llama-3), expected one of these families");
+  }
+  if (chatml ? tool_format == "llama3" : of_qwen) {
+    return unsupported("tool format: found \"" + std::string(tool_format) + "\", expected auto" +
+                       (chatml ? ", qwen3 or qwen3-coder" : " or llama3") +
+                       ": the tokenizer has the special tokens of " + (chatml ? "ChatML" : "Llama-3"));
+  }
+  if (chatml) return chatml_family(tokenizer, tool_format);
+  const bool in_template = says(tokenizer, "\"parameters\": ") && says(tokenizer, "ipython");
+  const bool in_tokens = tokenizer.file().chat_template.empty() && has("<|python_tag|>");
+  return tool_format == "llama3" || in_template || in_tokens ? TemplateFamily::kLlama31
+                                                             : TemplateFamily::kLlama3;
 }
 
 Result<TemplateFamily> choose_template(const Tokenizer& tokenizer, const std::string& name_or_text) {
@@ -97,7 +162,8 @@ Result<TemplateFamily> choose_template(const Tokenizer& tokenizer, const std::st
   return unsupported((is_text ? "chat template: found a text of " + std::to_string(text.size()) +
                                     " bytes that is not rendered here"
                               : "chat template: found '" + text + "'") +
-                     ", expected qwen3, chatml or llama3, or the text that Qwen3 is published with");
+                     ", expected qwen3, qwen3-thinking, qwen3-instruct, qwen3-coder, chatml, llama3 or llama3.1, or the text "
+                     "that Qwen3 is published with");
 }
 
 Result<PromptText> render_chatml(const ChatRequest& request) {
@@ -110,37 +176,35 @@ Result<PromptText> render_chatml(const ChatRequest& request) {
   return out;
 }
 
-Result<PromptText> render_llama3(const ChatRequest& request) {
-  KAKEYA_TRY(refuse_tools("llama3", request));
-  const bool has_system = request.messages.front().role == "system";
-  PromptText out;
-  // The dates are fixed in the published template of Llama-3.1.
-  out.own("<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n")
-      .own("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
-  if (has_system) out.given(trim(request.messages.front().content));
-  out.own("<|eot_id|>");
-  for (std::size_t i = has_system ? 1 : 0; i < request.messages.size(); ++i) {
-    const ChatMessage& message = request.messages[i];
-    out.own("<|start_header_id|>").given(message.role).own("<|end_header_id|>\n\n");
-    out.given(trim(message.content)).own("<|eot_id|>");
-  }
-  if (request.add_generation_prompt) out.own("<|start_header_id|>assistant<|end_header_id|>\n\n");
-  return out;
-}
-
 Result<PromptText> render_prompt(TemplateFamily family, const ChatRequest& request) {
   if (request.messages.empty()) {
     return invalid_argument("render chat: \"messages\" is empty, expected at least one message");
   }
   switch (family) {
     case TemplateFamily::kQwen3:
-      return render_qwen3(request);
+      return render_qwen3(request, Qwen3Thinking::kSwitch);
+    case TemplateFamily::kQwen3Thinking:
+      return render_qwen3(request, Qwen3Thinking::kAlways);
+    case TemplateFamily::kQwen3Instruct:
+      return render_qwen3(request, Qwen3Thinking::kNever);
+    case TemplateFamily::kQwen3Coder:
+      return render_qwen3_coder(request);
     case TemplateFamily::kChatMl:
       return render_chatml(request);
     case TemplateFamily::kLlama3:
-      return render_llama3(request);
+      return render_llama3(request, false);
+    case TemplateFamily::kLlama31:
+      return render_llama3(request, true);
   }
   return unsupported("render chat: unknown template family");
+}
+
+Result<PromptText> render_prompt(const Tokenizer& tokenizer, TemplateFamily family,
+                                 const ChatRequest& request) {
+  if (!request.date_string.empty() || !says(tokenizer, "strftime_now")) return render_prompt(family, request);
+  ChatRequest dated = request;
+  dated.date_string = today();
+  return render_prompt(family, dated);
 }
 
 Result<std::string> render_chat(TemplateFamily family, const ChatRequest& request) {

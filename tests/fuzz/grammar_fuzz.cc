@@ -1,4 +1,5 @@
-// "g", "s" or "t", then a grammar, schema or tool up to a zero byte, then bytes that a model might emit.
+// "g", "s", or "t", "x" or "l" (a form of calls), then a grammar, schema or tool up to a zero byte, then
+// bytes that a model might emit.
 #include <algorithm>
 
 #include "fuzz.h"
@@ -38,6 +39,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                : ConstraintKind::kToolCalls;
   spec.text = all.substr(0, end);
   if (spec.kind == ConstraintKind::kToolCalls) spec.tools_json = {spec.text};
+  spec.tool_format = data[0] == 'x'   ? ToolFormat::kQwen3Coder
+                     : data[0] == 'l' ? ToolFormat::kLlama3
+                                      : ToolFormat::kQwen3;
   auto constraint = factory().make(spec);
   if (!constraint.ok()) {
     const ErrorCode code = constraint.error().code;

@@ -1,5 +1,5 @@
 // What a model may write, cut anywhere: the joined parts must not depend on the cuts. The first byte chooses
-// the format, each of the next eight a length; the rest is the text.
+// the format and the form of calls, each of the next eight a length; the rest is the text.
 #include "dialog/output_parser.h"
 
 #include "fuzz.h"
@@ -14,7 +14,7 @@ struct Joined {
   bool operator==(const Joined&) const = default;
 };
 
-Joined parse(OutputFormat format, std::string_view text, std::string_view lengths) {
+Joined parse(const OutputFormat& format, std::string_view text, std::string_view lengths) {
   OutputParser parser(format);
   std::vector<OutputPart> parts;
   std::string_view rest = text;
@@ -33,7 +33,11 @@ Joined parse(OutputFormat format, std::string_view text, std::string_view length
     behind = part.end;
     if (part.kind == OutputPart::Kind::kToolCall) {
       FUZZ_CHECK(!part.tool_name.empty() && part.text.starts_with('{'));
-      out.calls += part.tool_name + "\n" + part.text + "\n";
+      out.calls += "\n" + part.tool_name + "\n";
+    }
+    if (part.kind == OutputPart::Kind::kToolCall || part.kind == OutputPart::Kind::kToolArguments) {
+      FUZZ_CHECK(!out.calls.empty());
+      out.calls += part.text;
       continue;
     }
     FUZZ_CHECK(part.text == text.substr(part.begin, part.end - part.begin));
@@ -44,13 +48,28 @@ Joined parse(OutputFormat format, std::string_view text, std::string_view length
   return out;
 }
 
+OutputFormat format_of(std::uint8_t choice) {
+  static const auto tools = std::make_shared<const ToolSchemas>(std::vector<std::string>{
+      R"({"name":"f","parameters":{"type":"object","properties":{"s":{"type":"string"},"i":{"type":"integer"},
+          "a":{},"e":{"enum":["x",null]},"r":{"$ref":"#/properties/r"},"u":{"anyOf":[{"type":"object"},{"type":"null"}]}}}})"});
+  OutputFormat format = {static_cast<Reasoning>(choice % 3), (choice & 4) != 0};
+  format.tool_format = static_cast<kakeya::ToolFormat>((choice >> 3) % 3);
+  if ((choice & 128) == 0) format.tools = tools;
+  return format;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 9) return 0;
-  const OutputFormat format = {static_cast<Reasoning>(data[0] % 3), (data[0] & 4) != 0};
+  const OutputFormat format = format_of(data[0]);
   const std::string_view text = as_text(data + 9, size - 9);
   const Joined whole = parse(format, text, {});
+  // Streamed, a call that leaves its form has begun already: what is out then depends on the cuts.
+  OutputFormat streamed = format;
+  streamed.stream_calls = true;
+  parse(streamed, text, as_text(data + 1, 8));
+  parse(streamed, text, "\1");
   FUZZ_CHECK(parse(format, text, as_text(data + 1, 8)) == whole);
   FUZZ_CHECK(parse(format, text, "\1") == whole);
   if (format.reasoning == Reasoning::kNone && !format.tool_calls) FUZZ_CHECK(whole.content == text);

@@ -2,9 +2,10 @@
 """Golden chats: random conversations rendered by the models' own templates with Jinja2, as Hugging Face does it.
 
     tools/golden/make_chat_cases.py --qwen3 Qwen-Qwen3-0.6B.jinja --tiny tools/train/chatml.jinja
-                                    [--llama3 llama-3.1.jinja] [--count 300] [--seed 1] [--out FILE]
+                                    [--llama3 llama-3.1.jinja] [--llama32 llama-3.2.jinja] [--coder qwen3-coder.jinja]
+                                    [--thinking qwen3-thinking-2507.jinja] [--count 300] [--seed 1] [--out FILE]
 
-A case is {family, messages, tools, add_generation_prompt, enable_thinking, expected}. family "tiny" marks the embedded
+A case is {family, messages, tools, add_generation_prompt, enable_thinking, date_string, expected}. family "tiny" marks the embedded
 model's template: its tokenizer is of the qwen3 family, so those cases are for render(qwen3, thinking off).
 The templates are not part of this repository. Same seed, same file.
 """
@@ -88,6 +89,59 @@ def plain(rng):
     return {"messages": messages, "tools": None, "add_generation_prompt": rng.random() < 0.8, "enable_thinking": None}
 
 
+def object_call(rng):
+    call = {"name": rng.choice(["get_weather", "加"]), "arguments": {k: value(rng) for k in rng.sample(["x", "a", "é", "n"], rng.randint(0, 3))}}
+    return {"type": "function", "function": call}
+
+
+def turns(rng, calls):
+    """A user turn behind an optional system's, then anything, calls by `calls` among it."""
+    messages = [{"role": "system", "content": text(rng)}] if rng.random() < 0.5 else []
+    messages.append({"role": "user", "content": text(rng)})
+    for _ in range(rng.randint(0, 5)):
+        role = rng.choice(["user", "assistant", "assistant", "tool"])
+        messages.append({"role": role, "content": text(rng)})
+        if role == "assistant" and rng.random() < 0.5:
+            messages[-1]["tool_calls"] = calls(rng)
+    tools = [tool(rng) for _ in range(rng.randint(1, 3))] if rng.random() < 0.6 else None
+    return {"messages": messages, "tools": tools, "add_generation_prompt": rng.random() < 0.8, "enable_thinking": None}
+
+
+def llama(rng):
+    """One call a turn: the template refuses more."""
+    case = turns(rng, lambda rng: [object_call(rng)])
+    return {**case, "date_string": rng.choice(["26 Jul 2024", "28 Nov 2026"])}
+
+
+def coder_schema(rng):
+    schema = {"type": rng.choice(["string", "integer", ["string", "null"], {"odd": 1}])}
+    for key in rng.sample(["description", "enum", "default", "minimum", "items", "name"], rng.randint(0, 3)):
+        schema[key] = rng.choice([text(rng), "it's \"x\"\n", ["a'b", None, True, 1.0], {"k": [1e16, "é"]}, True, None, 3, 1.5])
+    return schema
+
+
+def coder_tool(rng):
+    function = {"name": rng.choice(["read_file", "加", "f x"])}
+    if rng.random() < 0.8:
+        function["description"] = text(rng) + rng.choice(["", " \n", "\t x "])
+    if rng.random() < 0.9:
+        function["parameters"] = {"type": "object", "properties": {k: coder_schema(rng) for k in rng.sample(["path", "n", "é"], rng.randint(0, 3))}}
+        if rng.random() < 0.6:
+            function["parameters"]["required"] = ["path"]
+        if rng.random() < 0.3:
+            function["parameters"]["additionalProperties"] = False
+    if rng.random() < 0.3:
+        function["strict"] = True
+    return {"type": "function", "function": function} if rng.random() < 0.7 else function
+
+
+def coder(rng):
+    case = turns(rng, lambda rng: [object_call(rng) for _ in range(rng.randint(1, 3))])
+    if case["tools"]:
+        case["tools"] = [coder_tool(rng) for _ in case["tools"]]
+    return case
+
+
 def environment():
     env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
     env.filters["tojson"] = lambda x, indent=None: json.dumps(x, ensure_ascii=False, indent=indent)
@@ -97,6 +151,8 @@ def environment():
 def render(template, case):
     arguments = {"messages": case["messages"], "add_generation_prompt": case["add_generation_prompt"],
                  "tools": case["tools"], "documents": None, "bos_token": "<|begin_of_text|>"}
+    if "date_string" in case:
+        arguments["date_string"] = case["date_string"]
     if case["enable_thinking"] is not None:
         arguments["enable_thinking"] = case["enable_thinking"]
     return template.render(**arguments)
@@ -108,6 +164,9 @@ def main():
     parser.add_argument("--qwen3", type=pathlib.Path, required=True)
     parser.add_argument("--tiny", type=pathlib.Path, required=True)
     parser.add_argument("--llama3", type=pathlib.Path)
+    parser.add_argument("--llama32", type=pathlib.Path)
+    parser.add_argument("--coder", type=pathlib.Path)
+    parser.add_argument("--thinking", type=pathlib.Path)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, default=root / "tests/golden/text/chat_cases.jsonl")
@@ -117,6 +176,9 @@ def main():
     plan = [("qwen3", options.qwen3, conversation, options.count), ("tiny", options.tiny, plain, options.count // 6)]
     if options.llama3:
         plan.append(("llama3", options.llama3, plain, options.count // 6))
+    more = [("llama3.1", options.llama3, llama), ("llama3.1", options.llama32, llama), ("qwen3-coder", options.coder, coder),
+            ("qwen3-thinking", options.thinking, conversation)]
+    plan += [(family, path, make, options.count // 4) for family, path, make in more if path]
     with options.out.open("w", encoding="ascii") as out:
         for family, path, make, count in plan:
             template = env.from_string(path.read_text())
