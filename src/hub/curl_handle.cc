@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "hub/listing.h"
+
 namespace kakeya::hub {
 namespace {
 
@@ -90,7 +92,9 @@ HttpOutcome CurlHandle::failure(CURLcode code, const std::string& url) const {
   }
   return failed_outcome(
       ErrorCode::kNetwork,
-      fmt::format("get {}: {}", url, message_[0] != '\0' ? message_.data() : curl_easy_strerror(code)),
+      // Its message may quote what the server sent.
+      fmt::format("get {}: {}", url,
+                  printable(message_[0] != '\0' ? message_.data() : curl_easy_strerror(code))),
       may_pass_later(code));
 }
 

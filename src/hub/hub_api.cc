@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
+
+#include "hub/listing.h"
 
 namespace kakeya::hub {
 namespace {
@@ -12,21 +12,11 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxListing = std::size_t{32} << 20;
-constexpr std::uint64_t kMaxFileBytes = std::uint64_t{1} << 50;  // more cannot be meant
-constexpr std::size_t kShownWords = 200;
 
 std::string base_of(const HubAccess& access) {
   std::string base = access.endpoint;
   while (!base.empty() && base.back() == '/') base.pop_back();
   return base;
-}
-
-std::string printable(std::string_view text, std::size_t limit = kShownWords) {
-  std::string out;
-  for (const char c : text.substr(0, limit)) {
-    out += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f ? '?' : c;
-  }
-  return out;
 }
 
 // The server's own words when it sent {"error": "..."}.
@@ -53,66 +43,6 @@ Status check_access(const HubAccess& access) {
         printable(access.endpoint, 80)));
   }
   return {};
-}
-
-bool is_hex(const json& value, std::size_t digits) {
-  if (!value.is_string()) return false;
-  const auto& text = value.get_ref<const std::string&>();
-  return text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
-Error listing_error(const std::string& url, std::string what) {
-  return {ErrorCode::kNetwork, fmt::format("read {}: {}", url, std::move(what))};
-}
-
-Result<HubFile> parse_file(const json& item, const std::string& url) {
-  if (!item.is_object() || !item.contains("rfilename") || !item["rfilename"].is_string()) {
-    return listing_error(url, "a file has no name, expected \"rfilename\"");
-  }
-  HubFile file;
-  file.path = item["rfilename"].get<std::string>();
-  if (!is_safe_path(file.path)) {
-    return listing_error(url, fmt::format("found the file name '{}', expected a path below the repository",
-                                          printable(file.path, 80)));
-  }
-  const json lfs = item.contains("lfs") ? item["lfs"] : json();
-  const json size = lfs.is_object() && lfs.contains("size") ? lfs["size"] : item.value("size", json());
-  if (!size.is_number_unsigned() || size.get<std::uint64_t>() > kMaxFileBytes) {
-    return listing_error(url, fmt::format("{}: no usable size, expected the number of bytes", file.path));
-  }
-  file.size = size.get<std::uint64_t>();
-  if (lfs.is_object()) {
-    const json digest = lfs.contains("sha256") ? lfs["sha256"] : lfs.value("oid", json());
-    if (!is_hex(digest, 64)) return listing_error(url, file.path + ": no sha256, expected 64 hex digits");
-    file.sha256 = digest.get<std::string>();
-  } else {
-    const json oid = item.value("blobId", json());
-    if (!is_hex(oid, 40)) return listing_error(url, file.path + ": no blobId, expected 40 hex digits");
-    file.git_oid = oid.get<std::string>();
-  }
-  return file;
-}
-
-Result<HubListing> parse_listing(const std::string& text, const std::string& url) {
-  const json reply = json::parse(text, nullptr, false);
-  if (!reply.is_object() || !reply.contains("siblings") || !reply["siblings"].is_array()) {
-    return listing_error(
-        url, fmt::format("found '{}', expected an object with a list \"siblings\"", printable(text, 60)));
-  }
-  HubListing listing;
-  if (!is_hex(reply.value("sha", json()), 40)) {
-    return listing_error(url, "field \"sha\": expected a commit of 40 hex digits");
-  }
-  listing.commit = reply["sha"].get<std::string>();
-  std::set<std::string> seen;
-  for (const json& item : reply["siblings"]) {
-    KAKEYA_ASSIGN(HubFile file, parse_file(item, url));
-    if (!seen.insert(file.path).second) return listing_error(url, file.path + " is listed twice");
-    listing.files.push_back(std::move(file));
-  }
-  return listing;
 }
 
 }  // namespace
