@@ -79,7 +79,11 @@ class Watch(threading.Thread):
 
     def memory(self, minutes):
         """Medians of two windows and what may lie between them: minute 2 and the last one; of a short run, its second
-        and last quarters, where caches still fill."""
+        and last quarters, where caches still fill.
+
+        RSS moves by 5 MiB from minute to minute without a leak: glibc has 16 arenas on two cores, which hold 19 to 29 MiB
+        of freed memory. In eight minutes with 64 clients (16 700 requests) the least of a minute that was in use, by
+        mallinfo2(), stayed between 27 and 32 MiB, without a slope. A leak of 400 bytes a request would show here."""
         seconds = minutes * 60
         long = minutes >= 4
         windows = ((60, 120), (seconds - 60, seconds)) if long else ((seconds / 4, seconds / 2), (seconds * 3 / 4, seconds))
