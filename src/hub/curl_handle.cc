@@ -6,6 +6,7 @@
 #include <charconv>
 #include <optional>
 #include <string_view>
+#include "hub/listing.h"
 
 namespace kakeya::hub {
 namespace {
@@ -179,7 +180,9 @@ HttpOutcome CurlHandle::failure(CURLcode code, const std::string& url) const {
   }
   return failed_outcome(
       ErrorCode::kNetwork,
-      fmt::format("get {}: {}", url, message_[0] != '\0' ? message_.data() : curl_easy_strerror(code)),
+      // Its message may quote what the server sent.
+      fmt::format("get {}: {}", url,
+                  printable(message_[0] != '\0' ? message_.data() : curl_easy_strerror(code))),
       may_pass_later(code));
 }
 

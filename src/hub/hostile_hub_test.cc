@@ -158,7 +158,10 @@ TEST_F(HostileHub, EndlessRedirectsEnd) {
 
 TEST_F(HostileHub, PathsOutOfTheRepositoryAreRefused) {
   for (const char* path : {"../x.safetensors", "a/../../x.safetensors", "/etc/x.safetensors", "a//b", "./a",
-                           "a/..", "a\\..\\b", "a\nb", "..", ""}) {
+                           "a/..", "a\\..\\b", "a\nb",
+                           "a\xc2\x9b"
+                           "b",
+                           "..", ""}) {
     hub_.files = {{path, {"x"}}};
     EXPECT_THAT(failure(), HasSubstr("found the file name"));
   }
@@ -182,6 +185,31 @@ TEST_F(HostileHub, ListingsThatCannotBeAreRefused) {
     hub_.raw_listing = text;
     EXPECT_THAT(failure(), HasSubstr("read " + hub_.address())) << text.substr(0, 200);
   }
+}
+
+TEST_F(HostileHub, ListingsAreReadWhateverTheDepthOfTheirNesting) {
+  const std::string sha(40, 'a'), deep = std::string(2'000'000, '[') + std::string(2'000'000, ']');
+  const std::string names = R"(, "siblings": [{"rfilename": "a", )";
+  for (const std::string& text :
+       {R"({"sha": )" + deep + R"(, "siblings": []})",
+        R"({"sha": ")" + sha + '"' + names + R"("size": )" + deep + "}]}",
+        R"({"sha": ")" + sha + '"' + names + R"("size": 1, "lfs": )" + deep + "}]}",
+        R"({"sha": ")" + sha + '"' + names + R"("size": 1, "lfs": {"sha256": )" + deep + "}}]}"}) {
+    hub_.raw_listing = text;
+    EXPECT_THAT(failure(), HasSubstr("read " + hub_.address()));
+  }
+}
+
+TEST_F(HostileHub, SizesThatAddUpToNothingUsableAreRefused) {
+  // 2^50 bytes a file are let through alone; the sum of 2^14 of them is 2^64, which is 0 again.
+  std::string text = R"({"sha": ")" + std::string(40, 'a') + R"(", "siblings": [)";
+  for (int i = 0; i < 1 << 14; ++i) {
+    text += (i == 0 ? "" : ", ") + (R"({"rfilename": ")" + std::to_string(i)) +
+            R"(.safetensors", "size": 1125899906842624, "blobId": ")" + std::string(40, 'b') + "\"}";
+  }
+  hub_.raw_listing = text + "]}";
+  EXPECT_THAT(failure(), HasSubstr("more bytes in all"));
+  EXPECT_EQ(hub_.file_requests(), 0);
 }
 
 TEST_F(HostileHub, RevisionsThatAreNoneAreRefusedBeforeTheyAreAskedFor) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "hub/curl_handle.h"
+#include "hub/listing.h"
 
 namespace kakeya::hub {
 namespace {
@@ -64,7 +65,7 @@ bool answer_fits(Transfer& transfer, long status) {
     const std::string found = transfer.curl.header("content-range");
     if (found != range + std::to_string(file.whole_size()) && found != range + "*") {
       refuse(transfer,
-             fmt::format("found Content-Range '{}', expected '{}{}'", found.substr(0, 80), range,
+             fmt::format("found Content-Range '{}', expected '{}{}'", printable(found, 80), range,
                          file.whole_size()),
              true);
       if (const Status status_of = file.restart(); !status_of.ok())

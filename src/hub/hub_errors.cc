@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hub/listing.h"
+
 namespace kakeya::hub {
 namespace {
 
@@ -64,14 +66,6 @@ std::string base_of(const HubAccess& access) {
   std::string base = access.endpoint;
   while (!base.empty() && base.back() == '/') base.pop_back();
   return base;
-}
-
-std::string printable(std::string_view text, std::size_t limit) {
-  std::string out;
-  for (const char c : text.substr(0, limit)) {
-    out += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f ? '?' : c;
-  }
-  return out;
 }
 
 Error status_error(const HubAccess& access, const ModelId& id, const std::string& url,

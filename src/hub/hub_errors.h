@@ -3,7 +3,6 @@
 #include <kakeya/result.h>
 
 #include <string>
-#include <string_view>
 
 #include "hub/hub_api.h"
 
@@ -15,7 +14,5 @@ Error status_error(const HubAccess& access, const ModelId& id, const std::string
                    const HttpReply& reply);
 
 std::string base_of(const HubAccess& access);  // the endpoint without a slash at its end
-// `text` cut, without control characters.
-std::string printable(std::string_view text, std::size_t limit = 200);
 
 }  // namespace kakeya::hub

@@ -63,6 +63,10 @@ std::string manifest_json(const Manifest& manifest) {
 
 Result<Manifest> read_manifest(const std::string& path) {
   KAKEYA_ASSIGN(const std::string text, base::read_file(path, kMaxManifest));
+  return parse_manifest(text, path);
+}
+
+Result<Manifest> parse_manifest(const std::string& text, const std::string& path) {
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) return corrupt_data(fmt::format("read {}: not a JSON object", path));
   Manifest manifest;

@@ -25,6 +25,8 @@ struct Manifest {
 std::string manifest_json(const Manifest& manifest);
 // Errors: kNotFound, kIo, kCorruptData with the field.
 Result<Manifest> read_manifest(const std::string& path);
+// Of its text; `path` is named in errors. Errors: kCorruptData with the field.
+Result<Manifest> parse_manifest(const std::string& text, const std::string& path);
 
 // "manifest.json", "manifest.Q4_K_M.json".
 std::string manifest_name(const ModelId& id);

@@ -5,6 +5,16 @@
 namespace kakeya::hub {
 namespace {
 
+// Of UTF-8's too: U+0080 to U+009F are two bytes, and some terminals obey them.
+bool has_control(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0u;
+    if (c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next < 0xa0)) return true;
+  }
+  return false;
+}
+
 constexpr std::size_t kMaxName = 96, kMaxPathPart = 200, kMaxPath = 1000;
 
 bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
@@ -52,9 +62,7 @@ bool is_revision(std::string_view text) {
 bool is_safe_path(std::string_view path) {
   return path.size() <= kMaxPath && every_part(path, [](std::string_view part) {
            return !part.empty() && part != "." && part != ".." && part.size() <= kMaxPathPart &&
-                  std::all_of(part.begin(), part.end(), [](char c) {
-                    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '\\';
-                  });
+                  part.find('\\') == std::string_view::npos && !has_control(part);
          });
 }
 

@@ -175,7 +175,7 @@ class Serve(unittest.TestCase):
 
 class Lifetime(unittest.TestCase):
     def test_a_running_answer_is_finished_before_the_end_and_new_ones_are_refused(self):
-        server = Server()
+        server = Server("--grace", "240")  # enough under a sanitizer, too
         connection = server.connect()
         serve_client.send(connection, "POST", "/v1/chat/completions",
                           {"messages": [{"role": "user", "content": "Count."}], "ignore_eos": True, "stream": True,

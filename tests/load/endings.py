@@ -17,7 +17,7 @@ def everybody_leaves(port, slots, tally):
     for i in range(LEAVERS):
         links.append(wire.Link(port))
         links[-1].send("POST", "/v1/chat/completions", cases.long_body(f"leaver {i}", 900, i % 2 == 0))
-    busy = watch.wait_until(lambda: watch.metrics(port)["num_requests_running"] == slots, 20)
+    busy = watch.wait_until(lambda: watch.metrics(port)["num_requests_running"] == slots, 20 * wire.slow)
     if busy is None:
         tally.violation("everybody leaves: the slots never filled")
     for link in links:
@@ -26,9 +26,9 @@ def everybody_leaves(port, slots, tally):
     def quiet():
         now = watch.metrics(port)
         return now["num_requests_running"] == 0 and now["num_requests_waiting"] == 0
-    took = watch.wait_until(quiet, 1)
+    took = watch.wait_until(quiet, wire.slow)
     if took is None:
-        tally.violation("everybody leaves: requests still ran or waited a second later")
+        tally.violation(f"everybody leaves: requests still ran or waited {wire.slow} s later")
     made = watch.metrics(port)["generation_tokens_total"]
     time.sleep(1)
     later = watch.metrics(port)["generation_tokens_total"]
@@ -42,7 +42,7 @@ def nothing_is_left(process, before, tally):
     def back():
         _, threads, files = watch.of_process(process.pid)
         return threads <= before[1] and files <= before[2]
-    took = watch.wait_until(back, 5)
+    took = watch.wait_until(back, 5 * wire.slow)
     now = watch.of_process(process.pid)
     if took is None:
         tally.violation(f"threads, files: {now[1:]} after the load, {before[1:]} before it")
@@ -81,18 +81,18 @@ def drain(server, slots, known, grace, tally):
     for stream in running:
         stream.start()
     for stream in running:
-        stream.began.wait(20)
+        stream.began.wait(20 * wire.slow)
     waiting = [Stream(server.port, cases.long_body(f"late {i}", 900, True)) for i in range(4)]
     for stream in waiting:
         stream.start()
-    watch.wait_until(lambda: watch.metrics(server.port)["num_requests_waiting"] > 0, 2)
+    watch.wait_until(lambda: watch.metrics(server.port)["num_requests_waiting"] > 0, 2 * wire.slow)
     start = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
-    code = server.process.wait(grace + 30)
+    code = server.process.wait(grace + 30 * wire.slow)
     took = time.monotonic() - start
     for stream in running + waiting:
-        stream.join(10)
-    if code != 0 or took > grace + 2:
+        stream.join(10 * wire.slow)
+    if code != 0 or took > grace + 2 * wire.slow:
         tally.violation(f"drain: code {code} after {took:.1f} s, expected 0 within {grace} s")
     for stream in running:
         try:
@@ -112,15 +112,15 @@ def no_grace(start_server, slots, tally):
     server = start_server("--grace", "0")
     stream = Stream(server.port, dict(cases.long_body("endless", 900, True), n=slots))
     stream.start()
-    if watch.wait_until(lambda: watch.metrics(server.port)["num_requests_running"] == slots, 20) is None:
+    if watch.wait_until(lambda: watch.metrics(server.port)["num_requests_running"] == slots, 20 * wire.slow) is None:
         tally.violation("no grace: the slots never filled")
     start = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
-    code = server.process.wait(60)
+    code = server.process.wait(60 * wire.slow)
     took = time.monotonic() - start
-    stream.join(10)
-    if code != 0 or took > 2:
-        tally.violation(f"no grace: code {code} after {took:.1f} s, expected 0 within 2 s")
+    stream.join(10 * wire.slow)
+    if code != 0 or took > 2 * wire.slow:
+        tally.violation(f"no grace: code {code} after {took:.1f} s, expected 0 within {2 * wire.slow} s")
     if stream.data.count(b'"finish_reason":"length"') == slots:
         tally.violation("no grace: every stream ended by itself before it could be cut")
     return {"exit_code": code, "took_s": took}

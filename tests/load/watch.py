@@ -38,7 +38,7 @@ def wait_until(condition, seconds):
 
 
 class Watch(threading.Thread):
-    """Samples twice a second; asks /health every five seconds, which must answer within ten."""
+    """Samples twice a second; asks /health every five seconds, which must answer within ten (times wire.slow)."""
 
     def __init__(self, process, port, tally):
         super().__init__(daemon=True)
@@ -70,7 +70,7 @@ class Watch(threading.Thread):
             return
         took = time.monotonic() - start
         self.health.append(took)
-        if status != 200 or took > 10:
+        if status != 200 or took > 10 * wire.slow:
             self.tally.violation(f"/health: status {status} after {took:.1f} s: {body[:200]!r}")
 
     def median(self, low, high):
@@ -79,7 +79,11 @@ class Watch(threading.Thread):
 
     def memory(self, minutes):
         """Medians of two windows and what may lie between them: minute 2 and the last one; of a short run, its second
-        and last quarters, where caches still fill."""
+        and last quarters, where caches still fill.
+
+        RSS moves by 5 MiB from minute to minute without a leak: glibc has 16 arenas on two cores, which hold 19 to 29 MiB
+        of freed memory. In eight minutes with 64 clients (16 700 requests) the least of a minute that was in use, by
+        mallinfo2(), stayed between 27 and 32 MiB, without a slope. A leak of 400 bytes a request would show here."""
         seconds = minutes * 60
         long = minutes >= 4
         windows = ((60, 120), (seconds - 60, seconds)) if long else ((seconds / 4, seconds / 2), (seconds * 3 / 4, seconds))

@@ -48,9 +48,10 @@ class MessageReader {
     has_any_ = true;
     if (type == "tool_use") return tool_use(block, place);
     if (type == "thinking") {
-      const std::string thinking = block.value("thinking", "");
-      message_.reasoning_content = message_.reasoning_content.value_or("") + thinking;
-      return {};
+      Fields fields(block, place + ".");
+      message_.reasoning_content =
+          message_.reasoning_content.value_or("") + fields.text("thinking").value_or("");
+      return fields.error();
     }
     if (type == "redacted_thinking") return {};  // another model's, and not readable
     return wire::read_text(Json::array({block}), place_, {"text"}, message_.content);

@@ -87,6 +87,9 @@ TEST(AnthropicMessages, RefuseByTheNameOfTheField) {
   EXPECT_EQ(refusal(R"({"model":"m","max_tokens":9,)" + kHi +
                     R"(,"tools":[{"type":"web_search_20250305","name":"w"}]})"),
             "tools[0].type");
+  EXPECT_EQ(refusal(R"({"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":[
+    {"type":"thinking","thinking":5}]}]})"),
+            "messages[0].content[0].thinking");
 }
 
 }  // namespace

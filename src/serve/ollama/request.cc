@@ -121,7 +121,7 @@ void read_tools(Fields& fields, ChatRequest& chat) {
   for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
     const Json& tool = (*list)[i];
     const bool nested = tool.is_object() && tool.contains("function") && tool["function"].is_object();
-    if (!nested && tool.is_object() && tool.value("type", "") == "remote_tool") continue;
+    if (!nested && tool.is_object() && tool.contains("type") && tool["type"] == "remote_tool") continue;
     if (!nested) return fields.fail("tools", fmt::format("[{}]: expected an object with a function.", i));
     Fields function(tool["function"], fmt::format("tools[{}].function.", i));
     const std::string name = function.text("name").value_or("");

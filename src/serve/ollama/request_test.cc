@@ -112,6 +112,7 @@ TEST(OllamaChat, RefusesByTheNameOfTheField) {
   EXPECT_EQ(refusal(R"({"model":"m","options":{"temperature":"hot"}})"), "options.temperature");
   EXPECT_EQ(refusal(R"({"model":"m","format":"xml"})"), "format");
   EXPECT_EQ(refusal(R"({"model":"m","tools":[{"type":"function"}]})"), "tools");
+  EXPECT_EQ(refusal(R"({"model":"m","tools":[{"type":5}]})"), "tools");
 }
 
 TEST(OllamaGenerate, MakesAChatOfThePromptUnlessItIsRaw) {
