@@ -47,12 +47,12 @@ struct Stream {
 
 // What both children write, and the children. Streams are declared first: they close after the children are
 // gone.
-struct Run {
+struct Trial {
   Stream verdict, tests_said, program_said;
   Child tests, program;
 };
 
-Result<Run> start(const Grader& grader, const SandboxTools& tools, const CodeJob& job, bool become_nobody) {
+Result<Trial> start(const Grader& grader, const SandboxTools& tools, const CodeJob& job, bool become_nobody) {
   const json tests_job = {{"setup", job.setup}, {"test", job.test}, {"entry_point", job.entry_point}};
   KAKEYA_ASSIGN(const Fd program_text, memory_file(job.program));
   KAKEYA_ASSIGN(const Fd tests_text,
@@ -69,7 +69,7 @@ Result<Run> start(const Grader& grader, const SandboxTools& tools, const CodeJob
   plan.memory_bytes = grader.memory_limit_bytes;
   plan.cpu_seconds = static_cast<long>(grader.time_limit_s) + 2;  // the wall clock comes first
   plan.become_nobody = become_nobody;
-  Run run;
+  Trial run;
   plan.argv = sandbox_command(tools, tests_harness(), job.label + " tests", filter.empty() ? -1 : 6);
   plan.fds = {tests_text.get(),       tests_said.write_end.get(), tests_said.write_end.get(),
               answers.read_end.get(), calls.write_end.get(),      verdict.write_end.get(),
@@ -86,7 +86,7 @@ Result<Run> start(const Grader& grader, const SandboxTools& tools, const CodeJob
 }
 
 // True when the verdict is complete, false when the time was up first.
-bool wait_for_verdict(Run& run, double seconds) {
+bool wait_for_verdict(Trial& run, double seconds) {
   const auto end =
       Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   while (run.verdict.open) {
@@ -125,9 +125,9 @@ struct Outcome {
 };
 
 Outcome run_once(const Grader& grader, const SandboxTools& tools, const CodeJob& job, bool become_nobody) {
-  Result<Run> started = start(grader, tools, job, become_nobody);
+  Result<Trial> started = start(grader, tools, job, become_nobody);
   if (!started.ok()) return {false, started.error()};
-  Run& run = *started;
+  Trial& run = *started;
   if (!wait_for_verdict(run, grader.time_limit_s)) {
     return {true, Grade{false, fmt::format("timed out after {:g} s", grader.time_limit_s)}};
   }

@@ -80,15 +80,16 @@ Result<std::unique_ptr<const text::Tokenizer>> load_tokenizer(const std::string&
   return std::unique_ptr<const text::Tokenizer>(std::move(tokenizer));
 }
 
-// A family or tool format that was asked for must be there; one that is only guessed may be missing until it is
-// needed. Where the model's template knows tools, <|eom_id|> ends a call of one (Llama-3.1), whether or not the
-// files list it.
+// A family or tool format that was asked for must be there; one that is only guessed may be missing until it
+// is needed. Where the model's template knows tools, <|eom_id|> ends a call of one (Llama-3.1), whether or
+// not the files list it.
 Status choose_family(const EngineOptions& options, EngineState& state) {
   const bool format_asked = !options.tool_format.empty() && options.tool_format != "auto";
   const bool asked = !options.chat_template.empty();
   if (asked && format_asked) {
-    return invalid_argument("found a chat template and a tool format, expected one of them: the template says "
-                            "how calls are written");
+    return invalid_argument(
+        "found a chat template and a tool format, expected one of them: the template says "
+        "how calls are written");
   }
   if (!state.tokenizer) {
     if (asked) return unsupported("chat template: the model has no tokenizer");
@@ -101,7 +102,8 @@ Status choose_family(const EngineOptions& options, EngineState& state) {
   const auto ends = state.tokenizer->token_id("<|eom_id|>");
   const bool listed =
       ends && std::find(state.stop_ids.begin(), state.stop_ids.end(), *ends) != state.stop_ids.end();
-  if (*state.chat_family == text::TemplateFamily::kLlama31 && ends && !listed) state.stop_ids.push_back(*ends);
+  if (*state.chat_family == text::TemplateFamily::kLlama31 && ends && !listed)
+    state.stop_ids.push_back(*ends);
   return {};
 }
 

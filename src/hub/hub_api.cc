@@ -30,10 +30,6 @@ Status check_access(const HubAccess& access) {
   return {};
 }
 
-Error listing_error(const std::string& url, std::string what) {
-  return {ErrorCode::kNetwork, fmt::format("read {}: {}", url, std::move(what))};
-}
-
 // One answer of the hub with status 200, tried again as the policy says.
 Result<HttpReply> get(const HubAccess& access, const ModelId& id, const std::string& url) {
   Retry retry(access.retry, access.cancelled);

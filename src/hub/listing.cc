@@ -26,10 +26,6 @@ bool is_hex(const json* value, std::size_t digits) {
          });
 }
 
-Error listing_error(const std::string& url, std::string what) {
-  return {ErrorCode::kNetwork, fmt::format("read {}: {}", url, std::move(what))};
-}
-
 // How the two listings name what they say of a file.
 struct Names {
   const char *path, *git_oid;
@@ -71,6 +67,10 @@ Result<HubFile> parse_file(const json& item, const Names& names, const std::stri
 }
 
 }  // namespace
+
+Error listing_error(const std::string& url, std::string what) {
+  return {ErrorCode::kNetwork, fmt::format("read {}: {}", url, std::move(what))};
+}
 
 std::string printable(std::string_view text, std::size_t limit) {
   std::string out;

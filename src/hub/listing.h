@@ -31,6 +31,9 @@ class TreeReader {
   std::uint64_t bytes_ = 0;
 };
 
+// kNetwork: "read URL: what".
+Error listing_error(const std::string& url, std::string what);
+
 // Foreign words for a message: at most `limit` bytes, '?' for what is not printable ASCII.
 std::string printable(std::string_view text, std::size_t limit = 200);
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "model/draft_fit.h"
 #include "model/layer.h"
 #include "model/random_weights.h"
 
@@ -78,50 +79,8 @@ Rows<const float> gather_taps(std::span<const ObserveRequest> requests, Scratch&
   return {scratch.taps.data(), rows, cols};
 }
 
-Error misfit(const std::string& draft, const char* key, const std::string& found,
-             const std::string& expected) {
-  return unsupported(fmt::format("{}: draft does not fit the target: {} is {}, the target has {}", draft, key,
-                                 found, expected));
-}
-
-Status check_fit(const formats::ModelConfig& draft, const formats::ModelConfig& target,
-                 const std::string& what) {
-  if (draft.hidden_size != target.hidden_size) {
-    return misfit(what, "hidden_size", fmt::to_string(draft.hidden_size), fmt::to_string(target.hidden_size));
-  }
-  if (draft.vocab_size != target.vocab_size) {
-    return misfit(what, "vocab_size", fmt::to_string(draft.vocab_size), fmt::to_string(target.vocab_size));
-  }
-  const formats::DFlashConfig& dflash = *draft.dflash;
-  if (dflash.num_target_layers != 0 && dflash.num_target_layers != target.layers) {
-    return misfit(what, "num_target_layers", fmt::to_string(dflash.num_target_layers),
-                  fmt::to_string(target.layers));
-  }
-  if (dflash.target_layer_ids.empty()) {
-    return corrupt_data(fmt::format("{}: target_layer_ids is empty, expected at least one layer", what));
-  }
-  for (const std::size_t id : dflash.target_layer_ids) {
-    // The reference taps the last layer after the final norm, every other layer before any norm: refused, not
-    // guessed.
-    if (id + 1 >= target.layers) {
-      return misfit(what, "a tapped layer in target_layer_ids", fmt::to_string(id),
-                    fmt::format("{} layers, of which 0 to {} can be tapped", target.layers,
-                                target.layers < 2 ? 0 : target.layers - 2));
-    }
-  }
-  if (dflash.mask_token_id < 0 || static_cast<std::size_t>(dflash.mask_token_id) >= target.vocab_size) {
-    return misfit(what, "mask_token_id", fmt::to_string(dflash.mask_token_id),
-                  fmt::format("a vocabulary of {}", target.vocab_size));
-  }
-  if (dflash.block_size < 2) {
-    return corrupt_data(fmt::format("{}: block_size is {}, expected at least 2", what, dflash.block_size));
-  }
-  return {};
-}
-
 Status TransformerDraft::load_weights(WeightLoader& loader, const std::string& what) {
-  KAKEYA_TRY(check_config(config_, what));
-  KAKEYA_TRY(check_fit(config_, target_.config(), what));
+  KAKEYA_TRY(check_draft_fit(config_, target_.config(), what));
   const std::size_t hidden = config_.hidden_size, taps = config_.dflash->target_layer_ids.size();
   KAKEYA_ASSIGN(fc_, loader.matrix("fc.weight", hidden, taps * hidden));
   KAKEYA_ASSIGN(hidden_norm_, loader.vector("hidden_norm.weight", hidden));

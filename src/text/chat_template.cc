@@ -85,9 +85,11 @@ struct Family {
 };
 constexpr std::array<const char*, 3> kChatMlTokens = {"<|im_start|>", "<|im_end|>", "<|im_end|>"},
                                      kThinkTokens = {"<|im_start|>", "<|im_end|>", "<think>"},
-                                     kLlamaTokens = {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"};
+                                     kLlamaTokens = {"<|start_header_id|>", "<|end_header_id|>",
+                                                     "<|eot_id|>"};
 constexpr std::array<Family, 7> kFamilies = {{
-    {TemplateFamily::kQwen3, "87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5", kThinkTokens},
+    {TemplateFamily::kQwen3, "87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5",
+     kThinkTokens},
     {TemplateFamily::kQwen3Thinking, "", kThinkTokens},
     {TemplateFamily::kQwen3Instruct, "", kChatMlTokens},
     {TemplateFamily::kQwen3Coder, "", kChatMlTokens},
@@ -95,7 +97,6 @@ constexpr std::array<Family, 7> kFamilies = {{
     {TemplateFamily::kLlama3, "", kLlamaTokens},
     {TemplateFamily::kLlama31, "", kLlamaTokens},
 }};
-
 
 }  // namespace
 
@@ -162,7 +163,8 @@ Result<TemplateFamily> choose_template(const Tokenizer& tokenizer, const std::st
   return unsupported((is_text ? "chat template: found a text of " + std::to_string(text.size()) +
                                     " bytes that is not rendered here"
                               : "chat template: found '" + text + "'") +
-                     ", expected qwen3, qwen3-thinking, qwen3-instruct, qwen3-coder, chatml, llama3 or llama3.1, or the text "
+                     ", expected qwen3, qwen3-thinking, qwen3-instruct, qwen3-coder, chatml, llama3 or "
+                     "llama3.1, or the text "
                      "that Qwen3 is published with");
 }
 

@@ -26,7 +26,7 @@ class StringWriter : public http::Writer {
 class OllamaRoutes : public testing::Test {
  protected:
   OllamaRoutes() {
-    add_routes(router_, world_.context);
+    ollama::add_routes(router_, world_.context);
     dialog::AnswerPart call = test::text_part(Kind::kToolCall, "");
     call.tool_name = "f";
     world_.script.parts = {
