@@ -39,7 +39,7 @@ TEST(CoderCalls, AValueThatDoesNotFitStaysAString) {
                   {"", "", {{"get_weather", arguments}}});
   }
   // Where the schema says nothing, what is JSON and no string is JSON.
-  const ToolSchemas schemas(kTools);
+  const ToolSchemas schemas(kFormTools);
   EXPECT_EQ(schemas.argument("write_file", "free", " 3 "), "3");
   EXPECT_EQ(schemas.argument("write_file", "free", "three"), "\"three\"");
   EXPECT_EQ(schemas.argument("write_file", "free", std::string(100000, '[')),

@@ -4,7 +4,7 @@
 
 namespace kakeya::dialog {
 
-inline const std::vector<std::string> kTools = {
+inline const std::vector<std::string> kFormTools = {
     R"({"type":"function","function":{"name":"get_weather","parameters":{"type":"object","properties":{
         "city":{"type":"string"},"days":{"type":"integer"},"exact":{"type":"boolean"},"unit":{"type":["string","null"],
         "enum":["celsius","5",null]}}}}})",
@@ -13,7 +13,7 @@ inline const std::vector<std::string> kTools = {
         "tags":{"type":"array"},"meta":{"type":"object"},"ratio":{"type":"number"},"free":{}}}})"};
 
 inline OutputFormat format_of(ToolFormat form) {
-  return {Reasoning::kNone, true, form, std::make_shared<const ToolSchemas>(kTools)};
+  return {Reasoning::kNone, true, form, std::make_shared<const ToolSchemas>(kFormTools)};
 }
 inline const OutputFormat kCoder = format_of(ToolFormat::kQwen3Coder),
                           kLlama = format_of(ToolFormat::kLlama3);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -18,6 +19,23 @@ constexpr std::size_t kSkippedBytes = std::size_t{1}
                                       << 20;  // of an unwanted body, before the connection is closed
 constexpr std::size_t kRequestsPerConnection = 10'000;
 
+// Counts an answer until its first byte is due.
+class Unstarted {
+ public:
+  explicit Unstarted(std::atomic<std::size_t>& count) : count_(count) { ++count_; }
+  ~Unstarted() { begin(); }
+  Unstarted(const Unstarted&) = delete;
+  Unstarted& operator=(const Unstarted&) = delete;
+  void begin() {
+    if (counted_) --count_;
+    counted_ = false;
+  }
+
+ private:
+  std::atomic<std::size_t>& count_;
+  bool counted_ = true;
+};
+
 // A request on its way through cpp-httplib, which has no room for it. One a thread.
 struct InFlight {
   Connection* connection = nullptr;
@@ -27,6 +45,7 @@ struct InFlight {
   std::size_t unread = 0;  // bytes of a body that nobody reads
   bool malformed_length = false;
   bool old_version = false;  // HTTP/1.0
+  std::shared_ptr<Unstarted> unstarted;
 };
 thread_local InFlight g_in_flight;
 
@@ -111,7 +130,7 @@ HostServer::HostServer(const ListenOptions& options, Application& application, s
       return send(application_.broken(g_in_flight.request, 413, too_large()), out);
     }
     g_in_flight.request.body = in.body;
-    send(application_.handle(g_in_flight.request), out);
+    answer(out);
   };
   // Every path is "/" by now: see set_up().
   Post("/", whole).Put("/", whole).Patch("/", whole).Delete("/", whole);
@@ -213,7 +232,7 @@ httplib::Server::HandlerResponse HostServer::before(httplib::Response& out) {
     return HandlerResponse::Handled;
   }
   if (!body_expected(now.request.method)) {
-    send(application_.handle(now.request), out);
+    answer(out);
     return HandlerResponse::Handled;
   }
   now.unread = 0;
@@ -236,6 +255,20 @@ httplib::Server::HandlerResponse HostServer::fail(httplib::Response& out) {
   return HandlerResponse::Handled;
 }
 
+void HostServer::answer(httplib::Response& out) {
+  InFlight& now = g_in_flight;
+  now.unstarted = std::make_shared<Unstarted>(unstarted_);
+  send(application_.handle(now.request), out);
+  now.unstarted.reset();  // a stream holds it on
+}
+
+void HostServer::wait_for_streams(std::chrono::milliseconds patience) const {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (unstarted_ > 0 && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 void HostServer::send(Response response, httplib::Response& out) {
   InFlight& now = g_in_flight;
   now.handled = true;
@@ -249,8 +282,9 @@ void HostServer::send(Response response, httplib::Response& out) {
     out.set_content(response.body, response.content_type);
     return;
   }
-  const auto provider = [run = std::move(response.stream), connection = now.connection](
-                            std::size_t, httplib::DataSink& sink) {
+  const auto provider = [run = std::move(response.stream), connection = now.connection,
+                         unstarted = now.unstarted](std::size_t, httplib::DataSink& sink) {
+    if (unstarted) unstarted->begin();
     StreamWriter writer(sink, *connection);
     try {
       run(writer);

@@ -4,6 +4,7 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <chrono>
 #include <string>
 
 #include "serve/http/connection.h"
@@ -18,6 +19,9 @@ class HostServer : public httplib::Server {
 
   // After binding: cpp-httplib's own queue of five drops clients that come together.
   void lengthen_queue();
+  // Until every answer that is being made has begun to be written, `patience` at most: cpp-httplib writes
+  // nothing of a stream that begins after its end.
+  void wait_for_streams(std::chrono::milliseconds patience) const;
   // After the accepting thread's end, which leaves the socket open when it never came to listen.
   void close_listening();
 
@@ -28,6 +32,7 @@ class HostServer : public httplib::Server {
   void set_up(httplib::Request& in);
   HandlerResponse before(httplib::Response& out);
   HandlerResponse fail(httplib::Response& out);
+  void answer(httplib::Response& out);  // by the application
   void send(Response response, httplib::Response& out);
   std::string too_large() const;
 
@@ -35,6 +40,7 @@ class HostServer : public httplib::Server {
   Application& application_;
   std::atomic<bool>& stopping_;
   std::atomic<std::size_t>& connections_;
+  std::atomic<std::size_t> unstarted_{0};  // answers that are being made, and streams nobody writes yet
 };
 
 }  // namespace kakeya::serve::http

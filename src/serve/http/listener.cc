@@ -15,6 +15,7 @@ using std::chrono::milliseconds;
 
 constexpr int kMaxPort = 65535;
 constexpr milliseconds kRebind{500};
+constexpr milliseconds kStreamPatience{2000};
 
 class ListenerImpl : public Listener {
  public:
@@ -54,6 +55,7 @@ class ListenerImpl : public Listener {
     for (std::size_t i = 0; i < threads_.size(); ++i) {
       // cpp-httplib's stop() is lost before its loop turns, and may not be called twice.
       while (!ended_[i] && !servers_[i]->is_running()) std::this_thread::sleep_for(milliseconds(1));
+      servers_[i]->wait_for_streams(kStreamPatience);
       if (!ended_[i]) servers_[i]->stop();
       threads_[i].join();
       servers_[i]->close_listening();

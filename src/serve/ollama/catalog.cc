@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "dialog/prompt.h"
 #include "serve/ollama/lines.h"
 
 namespace kakeya::serve::ollama {
@@ -81,7 +82,7 @@ Json show(const Context& context) {
   std::string parameters = fmt::format("num_ctx {}", context.context_tokens());
   for (const Token id : engine.stop_ids()) parameters += fmt::format("\nstop \"{}\"", engine.token_bytes(id));
   Json capabilities = Json::array({"completion"});
-  if (engine.template_family() != "none") capabilities.push_back("tools");
+  if (dialog::tool_format_of(engine)) capabilities.push_back("tools");
   if (one_token(engine, "<think>")) capabilities.push_back("thinking");
   const bool infill = can_infill(engine);
   if (infill) capabilities.push_back("insert");
