@@ -17,8 +17,11 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "acceptance/stats.h"
+
 namespace {
 
+namespace acceptance = kakeya::acceptance;
 using kakeya::Speculation;
 using kakeya::Token;
 
@@ -105,24 +108,16 @@ Sample run(kakeya::Session& session, std::span<const Token> prompt, Speculation 
   return sample;
 }
 
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const std::size_t n = values.size();
-  return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
+double median(const std::vector<double>& values) { return acceptance::quantile(values, 0.5); }
 
-// Of the median over prompts: percentiles over prompts drawn with replacement.
-std::pair<double, double> interval(const std::vector<double>& values) {
-  std::mt19937 random(2);
-  std::uniform_int_distribution<std::size_t> pick(0, values.size() - 1);
-  std::vector<double> medians;
-  for (int i = 0; i < 2000; ++i) {
-    std::vector<double> drawn;
-    for (std::size_t k = 0; k < values.size(); ++k) drawn.push_back(values[pick(random)]);
-    medians.push_back(median(drawn));
-  }
-  std::ranges::sort(medians);
-  return {medians[50], medians[1949]};
+acceptance::Interval median_interval(const std::vector<double>& values) {
+  return acceptance::bootstrap(values.size(),
+                               [&](std::span<const std::uint32_t> chosen) {
+                                 std::vector<double> drawn;
+                                 for (const std::uint32_t i : chosen) drawn.push_back(values[i]);
+                                 return median(drawn);
+                               },
+                               {});
 }
 
 // samples[mode][prompt][round]
@@ -175,12 +170,12 @@ void print_mode(const Samples& samples, std::size_t mode) {
       gained += sample.gained_ms;
     }
   }
-  const auto [low, high] = interval(wall);
+  const acceptance::Interval ratio = median_interval(wall);
   const std::string ledger = mode == 1 ? fmt::format("{:.1f} ms", gained) : "";
   const std::string cycles = mode == 1 ? fmt::format("{}, {}", plain, drafted) : "";
   std::cout << fmt::format("| {} | {:.3f} [{:.3f}, {:.3f}] | {:.3f} | {:.3f} | {:.3f} | {} | {} |\n",
-                           kakeya::to_string(kModes[mode]), median(wall), low, high, sum / plain_sum,
-                           median(cpu), std::ranges::max(wall), cycles, ledger);
+                           kakeya::to_string(kModes[mode]), ratio.estimate, ratio.low, ratio.high,
+                           sum / plain_sum, median(cpu), std::ranges::max(wall), cycles, ledger);
 }
 
 void write_json(const std::string& path, const Arguments& arguments, const Samples& samples) {

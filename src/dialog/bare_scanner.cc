@@ -4,6 +4,7 @@
 
 #include "dialog/call_head.h"
 #include "dialog/call_scanner.h"
+#include "dialog/json_end.h"
 
 namespace kakeya::dialog {
 namespace {
@@ -29,10 +30,8 @@ class BareScanner final : public CallScanner {
     if (at == text.size()) return {begin, false};
     if (text[at] == '{') {
       object_ = at - begin;
-      scanned_ = object_;
+      end_ = JsonEnd(object_);
       head_ = {};
-      depth_ = 0;
-      quoted_ = false;
       return {begin, true};
     }
     over_ = true;
@@ -41,20 +40,9 @@ class BareScanner final : public CallScanner {
 
   std::optional<End> read(std::string_view text) override {
     if (!may_be_call(text.substr(object_))) return no_call(object_ + 1);
-    for (; scanned_ < text.size(); ++scanned_) {
-      const char c = text[scanned_];
-      if (quoted_ && c == '\\') {
-        if (scanned_ + 1 == text.size()) return std::nullopt;
-        ++scanned_;
-      } else if (c == '"') {
-        quoted_ = !quoted_;
-      } else if (!quoted_ && (c == '{' || c == '[')) {
-        ++depth_;
-      } else if (!quoted_ && (c == '}' || c == ']') && --depth_ == 0) {
-        return closed(text, scanned_ + 1);
-      }
-    }
-    return std::nullopt;
+    const std::size_t end = end_.find(text);
+    if (end == std::string_view::npos) return std::nullopt;
+    return closed(text, end);
   }
 
   End read_last(std::string_view text) override { return no_call(text.size()); }
@@ -117,8 +105,8 @@ class BareScanner final : public CallScanner {
   std::shared_ptr<const ToolSchemas> tools_;
   CallHead head_;
   bool over_ = false;  // no call may begin any more
-  std::size_t calls_ = 0, object_ = 0, scanned_ = 0, depth_ = 0;
-  bool quoted_ = false;
+  std::size_t calls_ = 0, object_ = 0;
+  JsonEnd end_;
 };
 
 }  // namespace

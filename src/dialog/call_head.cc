@@ -7,20 +7,7 @@ namespace kakeya::dialog {
 CallScanner::Partial CallHead::look(std::string_view object, std::string_view key) {
   if (state_ == State::kUnknown) state_ = match(object, key);
   if (state_ != State::kKnown) return {};
-  for (; end_ == std::string_view::npos && scanned_ < object.size(); ++scanned_) {
-    const char c = object[scanned_];
-    if (quoted_ && c == '\\') {
-      if (scanned_ + 1 == object.size()) break;
-      ++scanned_;
-    } else if (c == '"') {
-      quoted_ = !quoted_;
-    } else if (!quoted_ && (c == '{' || c == '[')) {
-      ++depth_;
-    } else if (!quoted_ && (c == '}' || c == ']') && --depth_ == 0) {
-      end_ = scanned_ + 1;
-    }
-  }
-  const std::size_t end = std::min(end_, scanned_);
+  const std::size_t found = end_.find(object), end = std::min(found, end_.scanned());
   return {name_, object.substr(begin_, end - begin_), end};
 }
 
@@ -47,7 +34,8 @@ CallHead::State CallHead::match(std::string_view object, std::string_view key) {
         std::string_view("{")}) {
     if (const State state = take(token); state != State::kKnown) return state;
   }
-  begin_ = scanned_ = object.size() - rest.size() - 1;
+  begin_ = object.size() - rest.size() - 1;
+  end_ = JsonEnd(begin_);
   return State::kKnown;
 }
 

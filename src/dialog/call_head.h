@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "dialog/call_scanner.h"
+#include "dialog/json_end.h"
 
 namespace kakeya::dialog {
 
@@ -20,9 +21,8 @@ class CallHead {
 
   State state_ = State::kUnknown;
   std::string name_;
-  std::size_t begin_ = 0, end_ = std::string_view::npos;  // of the arguments
-  std::size_t scanned_ = 0, depth_ = 0;
-  bool quoted_ = false;
+  std::size_t begin_ = 0;  // of the arguments
+  JsonEnd end_;
 };
 
 }  // namespace kakeya::dialog

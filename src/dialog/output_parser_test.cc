@@ -153,16 +153,10 @@ TEST(OutputParser, RandomTextMeansTheSameHoweverItIsCut) {
                                            "{\"name\":\"g\",\"arguments\":{\"a\":\"</tool_call>\"}}"};
   std::mt19937 random(7);
   for (int round = 0; round < 20000; ++round) {
-    std::string text;
-    for (std::size_t count = 1 + random() % 12; count > 0; --count) text += pieces[random() % pieces.size()];
+    RandomText made(pieces, random);
     const OutputFormat format = {static_cast<Reasoning>(random() % 3), random() % 4 != 0};
-    std::vector<std::string_view> cuts;
-    for (std::string_view rest = text; !rest.empty();) {
-      const std::size_t size = std::min<std::size_t>(1 + random() % 4, rest.size());
-      cuts.push_back(rest.substr(0, size));
-      rest.remove_prefix(size);
-    }
-    ASSERT_EQ(parse(format, cuts), parse(format, {text})) << text;
+    made.cut(random);
+    ASSERT_EQ(parse(format, made.cuts), parse(format, {made.text})) << made.text;
   }
 }
 

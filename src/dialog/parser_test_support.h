@@ -2,7 +2,9 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ostream>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -63,5 +65,23 @@ inline void expect_parsed(const OutputFormat& format, std::string_view text, con
   for (std::size_t i = 0; i < text.size(); ++i) bytes.push_back(text.substr(i, 1));
   EXPECT_EQ(parse(format, bytes), expected) << text;
 }
+
+// Up to twelve of `pieces` after each other, and that text in runs of one to four bytes.
+struct RandomText {
+  std::string text;
+  std::vector<std::string_view> cuts;
+
+  RandomText(const std::vector<std::string>& pieces, std::mt19937& random) {
+    for (std::size_t count = 1 + random() % 12; count > 0; --count) text += pieces[random() % pieces.size()];
+  }
+  RandomText(const RandomText&) = delete;
+  void cut(std::mt19937& random) {
+    for (std::string_view rest = text; !rest.empty();) {
+      const std::size_t size = std::min<std::size_t>(1 + random() % 4, rest.size());
+      cuts.push_back(rest.substr(0, size));
+      rest.remove_prefix(size);
+    }
+  }
+};
 
 }  // namespace kakeya::dialog

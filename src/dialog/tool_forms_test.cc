@@ -189,17 +189,11 @@ TEST(ToolForms, RandomTextMeansTheSameHoweverItIsCut) {
                                            "</think>"};
   std::mt19937 random(11);
   for (int round = 0; round < 30000; ++round) {
-    std::string text;
-    for (std::size_t count = 1 + random() % 12; count > 0; --count) text += pieces[random() % pieces.size()];
+    RandomText made(pieces, random);
     OutputFormat format = random() % 2 == 0 ? kCoder : kLlama;
     format.reasoning = static_cast<Reasoning>(random() % 3);
-    std::vector<std::string_view> cuts;
-    for (std::string_view rest = text; !rest.empty();) {
-      const std::size_t size = std::min<std::size_t>(1 + random() % 4, rest.size());
-      cuts.push_back(rest.substr(0, size));
-      rest.remove_prefix(size);
-    }
-    ASSERT_EQ(parse(format, cuts), parse(format, {text})) << text;
+    made.cut(random);
+    ASSERT_EQ(parse(format, made.cuts), parse(format, {made.text})) << made.text;
   }
 }
 

@@ -10,91 +10,15 @@
 #include <thread>
 
 #include "engine/pair_test_support.h"
+#include "engine/service_test_support.h"
 
 namespace kakeya {
 namespace {
 
+using namespace service_testing;
+
 using std::chrono::milliseconds;
 using ::testing::HasSubstr;
-
-constexpr milliseconds kPatience{20'000};
-
-std::unique_ptr<Engine> open_pair(const std::string& draft = "tiny") {
-  EngineOptions options;
-  options.draft = draft;
-  options.threads = 2;
-  auto engine = Engine::open(options);
-  EXPECT_TRUE(engine.ok()) << engine.error().message;
-  return std::move(engine).value();
-}
-
-std::unique_ptr<Service> open_service(const Engine& engine, ServiceOptions options) {
-  auto service = engine.new_service(options);
-  EXPECT_TRUE(service.ok()) << service.error().message;
-  return std::move(service).value();
-}
-
-struct Outcome {
-  std::vector<Token> ids;
-  std::vector<TokenLogprob> logprobs;
-  std::string text;
-  Completion completion;
-  std::optional<Error> error;
-  std::size_t cached = 0;
-};
-
-Outcome collect(Answer& answer) {
-  Outcome out;
-  while (true) {
-    auto event = answer.next(kPatience);
-    if (!event) {
-      ADD_FAILURE() << "no event came";
-      return out;
-    }
-    out.text += event->text;
-    out.ids.insert(out.ids.end(), event->ids.begin(), event->ids.end());
-    out.logprobs.insert(out.logprobs.end(), event->logprobs.begin(), event->logprobs.end());
-    if (event->kind == ServiceEvent::Kind::kStarted) out.cached = event->cached_tokens;
-    if (event->kind == ServiceEvent::Kind::kFailed) out.error = event->error;
-    if (event->kind == ServiceEvent::Kind::kFinished) out.completion = event->completion;
-    if (event->kind == ServiceEvent::Kind::kFinished || event->kind == ServiceEvent::Kind::kFailed)
-      return out;
-  }
-}
-
-Outcome ask(Service& service, ServiceRequest request) {
-  auto answer = service.submit(std::move(request));
-  if (!answer.ok()) {
-    Outcome out;
-    out.error = answer.error();
-    return out;
-  }
-  return collect(**answer);
-}
-
-std::vector<Token> prompt_of(const Engine& engine, const std::string& text) {
-  ChatRequest chat;
-  chat.messages.push_back({"user", text, {}, {}});
-  chat.enable_thinking = false;
-  auto rendered = engine.render_chat(chat);
-  EXPECT_TRUE(rendered.ok());
-  return engine.encode(*rendered, true).value();
-}
-
-std::string question(int i) {
-  return "Tom has " + std::to_string(i + 2) + " bags of " + std::to_string(i % 7 + 3) + " apples. He eats " +
-         std::to_string(i % 5) + ". How many apples does he have?";
-}
-
-Generation alone(const Engine& engine, const ServiceRequest& request, const std::string& kv) {
-  SessionOptions session;
-  session.kv = kv;
-  auto made = engine.new_session(session);
-  EXPECT_TRUE(made.ok());
-  auto out = (*made)->generate(request.prompt, request.options);
-  EXPECT_TRUE(out.ok()) << out.error().message;
-  return std::move(out).value();
-}
 
 TEST(Service, RequestsThatShareThePassesAnswerAsAlone) {
   const auto engine = open_pair();
@@ -318,81 +242,6 @@ TEST(Service, RefusesWhatItCannotTakeByName) {
   EXPECT_EQ(full->code, ErrorCode::kUnavailable);
   service->drain(milliseconds(10'000));
   EXPECT_EQ(refused(request).code, ErrorCode::kUnavailable);
-}
-
-TEST(Service, DrainingLetsRunningRequestsFinishAndTellsThoseThatWait) {
-  const auto engine = open_pair();
-  ServiceOptions options;
-  options.slots = 1;
-  const auto service = open_service(*engine, options);
-  ServiceRequest request;
-  request.prompt = prompt_of(*engine, question(1));
-  request.options.max_tokens = 50;
-  request.options.ignore_stop = true;
-  auto running = service->submit(request);
-  ASSERT_TRUE(running.ok());
-  ASSERT_TRUE((*running)->next(kPatience));  // it has begun
-  auto waiting = service->submit(request);
-  ASSERT_TRUE(waiting.ok());
-  service->drain(kPatience);
-  EXPECT_EQ(collect(**running).completion.usage.output_tokens, 50u);
-  const Outcome told = collect(**waiting);
-  ASSERT_TRUE(told.error);
-  EXPECT_EQ(told.error->code, ErrorCode::kUnavailable);
-}
-
-TEST(Service, DrainingRunsWhatAFreeSlotIsThereFor) {
-  const auto engine = open_pair();
-  ServiceOptions options;
-  options.slots = 2;
-  ServiceRequest request;
-  request.prompt = prompt_of(*engine, question(1));
-  request.options.max_tokens = 5;
-  request.options.ignore_stop = true;
-  for (int i = 0; i < 20; ++i) {  // the loop may or may not have turned
-    const auto service = open_service(*engine, options);
-    auto first = service->submit(request).value();
-    auto second = service->submit(request).value();
-    service->drain(kPatience);
-    for (Answer* answer : {first.get(), second.get()}) {
-      const Outcome outcome = collect(*answer);
-      ASSERT_FALSE(outcome.error) << i << outcome.error->message;
-      EXPECT_EQ(outcome.completion.usage.output_tokens, 5u);
-    }
-  }
-}
-
-TEST(Service, DrainingRunsTheRestOfAnAnswerThatHasBegunWithinItsTime) {
-  const auto engine = open_pair();
-  ServiceOptions options;
-  options.slots = 1;
-  for (const bool in_time : {true, false}) {
-    const auto service = open_service(*engine, options);
-    ServiceRequest request;
-    request.prompt = prompt_of(*engine, question(1));
-    request.options.max_tokens = 50;
-    request.options.ignore_stop = true;
-    request.group = 7;
-    std::vector<std::unique_ptr<Answer>> choices;
-    for (int i = 0; i < 3; ++i) choices.push_back(service->submit(request).value());
-    request.group = 8;
-    auto other = service->submit(request).value();
-    ASSERT_TRUE(choices[0]->next(kPatience));  // it has begun
-    service->drain(in_time ? kPatience : milliseconds(0));
-    for (std::size_t i = 0; i < choices.size(); ++i) {
-      const Outcome choice = collect(*choices[i]);
-      if (in_time) {
-        EXPECT_FALSE(choice.error) << choice.error->message;
-        EXPECT_EQ(choice.completion.usage.output_tokens, 50u);
-      } else if (i > 0) {
-        ASSERT_TRUE(choice.error);
-        EXPECT_EQ(choice.error->code, ErrorCode::kUnavailable);
-      }
-    }
-    const Outcome told = collect(*other);
-    ASSERT_TRUE(told.error);
-    EXPECT_EQ(told.error->code, ErrorCode::kUnavailable);
-  }
 }
 
 TEST(Service, ASavedSlotGoesOnInAnotherServiceAndAWrongOneIsRefused) {
