@@ -51,13 +51,23 @@ function(kakeya_unity target)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
 endfunction()
 
+# kakeya_cold(<target>): commands, requests, answers, downloads, reports. -Og takes the compiler three fifths of the time
+# of -O2; loops over weights, vocabularies and cached rows are in other folders.
+function(kakeya_cold target)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Og>)
+  endif()
+endfunction()
+
 # kakeya_unit_test(<target>): what every unit test binary gets: GoogleTest, cheap optimisation (the sources of tests are
 # most of what the compiler has to read; what they call is optimised), one precompiled header of foreign headers for all
 # of them, and a place in the target `unit_tests`. GCC alone: it falls back with a warning where clang stops with an error.
 function(kakeya_unit_test name)
   target_link_libraries(${name} PRIVATE GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE KAKEYA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-  target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-Og>)
+  # Clang with its sanitizers spends more on optimising tests than the tests take.
+  set(cheap $<IF:$<BOOL:${KAKEYA_FUZZ}>,-O0,-Og>)
+  target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:${cheap}>)
   if(NOT TARGET unit_tests)
     add_custom_target(unit_tests)
   endif()
@@ -104,12 +114,13 @@ endfunction()
 
 # kakeya_module(<folder> DEPS <kakeya folders> LIBS <external targets> TEST_LIBS <external targets>
 #               EXCLUDE <patterns of files left out> PRECOMPILE <foreign headers that most sources include>
-#               GRIDS <test patterns> APART <classes of files> TESTS_APART <classes of files> SUBFOLDERS FILE_BY_FILE)
+#               GRIDS <test patterns> APART <classes of files> TESTS_APART <classes of files> SUBFOLDERS FILE_BY_FILE COLD)
 # SUBFOLDERS takes the sources of folders below too. APART: see kakeya_unity. FILE_BY_FILE: never several files in one unit.
+# COLD: see kakeya_cold.
 # GRIDS are long lists of like cases. They run in native builds; under sanitizers and emulation a case of each kind stays
 # in unit.<folder>, and these run as grids.<folder>: ctest --preset asan-ubsan -L grids, scripts/test-arm -L grids.
 function(kakeya_module name)
-  cmake_parse_arguments(ARG "SUBFOLDERS;FILE_BY_FILE" ""
+  cmake_parse_arguments(ARG "SUBFOLDERS;FILE_BY_FILE;COLD" ""
                         "DEPS;LIBS;PRIVATE_LIBS;TEST_LIBS;EXCLUDE;PRECOMPILE;GRIDS;APART;TESTS_APART" ${ARGN})
   set(glob GLOB)
   if(ARG_SUBFOLDERS)
@@ -131,6 +142,9 @@ function(kakeya_module name)
   target_link_libraries(kakeya_${name} PUBLIC kakeya_flags ${ARG_LIBS} PRIVATE ${ARG_PRIVATE_LIBS})
   if(NOT ARG_FILE_BY_FILE)
     kakeya_unity(kakeya_${name} SOURCES ${sources} APART ${ARG_APART})
+  endif()
+  if(ARG_COLD)
+    kakeya_cold(kakeya_${name})
   endif()
   if(ARG_PRECOMPILE)
     target_precompile_headers(kakeya_${name} PRIVATE ${ARG_PRECOMPILE})

@@ -14,7 +14,11 @@
 #include "kernels/blocks.h"
 
 // As in simd.cc.
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#ifndef KAKEYA_ALSO_DISABLED
+#define KAKEYA_ALSO_DISABLED 0
+#endif
+#define HWY_DISABLED_TARGETS \
+  (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | KAKEYA_ALSO_DISABLED)
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/blocks_quantise.cc"

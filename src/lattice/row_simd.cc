@@ -1,7 +1,11 @@
 // The row kernels through Highway: one source for x86 and Arm, compiled once per instruction set.
 
 // EMU128 and SCALAR stay enabled because a build without SIMD flags needs a baseline; they get no table.
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
+#ifndef KAKEYA_ALSO_DISABLED
+#define KAKEYA_ALSO_DISABLED 0
+#endif
+#define HWY_DISABLED_TARGETS \
+  (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | KAKEYA_ALSO_DISABLED)
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "lattice/row_simd.cc"
