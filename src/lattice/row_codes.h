@@ -41,6 +41,7 @@ struct CodePlan {
   std::array<std::array<std::uint16_t, 8>, 2> below{};        // 1 to 8
   std::uint16_t inverse = 0;                                  // quotient = (field * inverse >> 16) >> shift
   int shift = 0;
+  std::uint16_t direct = 0;  // quotient = field * direct >> 16, or 0: only with a shift
 
   // For format.q <= kMaxCodeRange.
   explicit CodePlan(const RowFormat& format);

@@ -1,4 +1,4 @@
-// Packed rows to int8 with AVX-512 VBMI: 16 values of four rows at a time. Intrinsics, because Highway has
+// Packed rows to int8 with AVX-512 VBMI and GFNI: 16 values of four rows at a time. Intrinsics, because Highway has
 // neither the unaligned bit fields of vpmultishiftqb nor 16-bit high products at full width on this path.
 #include "lattice/row_codes.h"
 
@@ -13,7 +13,7 @@
 #include "kernels/panel_targets.h"
 #include "lattice/row_codes_reader.h"
 
-KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq,f16c")
+KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq,gfni,f16c")
 namespace kakeya::lattice {
 namespace {
 
@@ -23,14 +23,15 @@ KAKEYA_INLINE __m512i broadcast(const std::array<std::uint8_t, 16>& bytes) {
   return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data())));
 }
 
-template <Kind kKind>
+// kShifts: the quotient of a field takes a shift, CodePlan::direct is 0.
+template <Kind kKind, bool kShifts>
 class Unpacker {
  public:
   explicit Unpacker(const CodePlan& plan)
       : order_{broadcast(plan.order[0]), broadcast(plan.order[1])},
         select_{broadcast(plan.select[0]), broadcast(plan.select[1])},
         mask_(_mm512_set1_epi32(static_cast<int>(plan.format.mask[0] | plan.format.mask[1] << 16))),
-        inverse_(_mm512_set1_epi16(static_cast<short>(plan.inverse))),
+        inverse_(_mm512_set1_epi16(static_cast<short>(kShifts ? plan.inverse : plan.direct))),
         shift_(_mm512_set1_epi16(static_cast<short>(plan.shift))),
         high_(_mm512_set1_epi16(static_cast<short>(256 - plan.format.radix))),
         largest_(_mm512_set1_epi8(static_cast<char>(4 * plan.format.q + 2))),
@@ -46,7 +47,8 @@ class Unpacker {
     const __m512i groups = _mm512_shuffle_epi8(bytes, order_[odd]);
     const __m512i field = _mm512_and_si512(_mm512_multishift_epi64_epi8(select_[odd], groups), mask_);
     // A field d0 + R d1 becomes the bytes d0, d1.
-    const __m512i quotient = _mm512_srlv_epi16(_mm512_mulhi_epu16(field, inverse_), shift_);
+    __m512i quotient = _mm512_mulhi_epu16(field, inverse_);
+    if constexpr (kShifts) quotient = _mm512_srlv_epi16(quotient, shift_);
     const __m512i doubled = restore_parity(_mm512_add_epi16(field, _mm512_mullo_epi16(quotient, high_)));
     const __m512i clamped = _mm512_min_epu8(_mm512_max_epu8(doubled, _mm512_set1_epi8(2)), largest_);
     return _mm512_sub_epi8(clamped, zero_);
@@ -60,13 +62,13 @@ class Unpacker {
   // Digits to twice the digits plus the coset, with the parity that the last digit of a block lost.
   static KAKEYA_INLINE __m512i restore_parity(__m512i digits) {
     if constexpr (kKind == Kind::kE8) {
-      const __m512i ones = _mm512_set1_epi8(1);
-      const __m512i parity = _mm512_slli_epi64(_mm512_popcnt_epi64(_mm512_and_si512(digits, ones)), 56);
-      const __m512i coset =
-          _mm512_shuffle_epi8(digits, _mm512_set4_epi32(0x0f0f0f0f, 0x0f0f0f0f, 0x07070707, 0x07070707));
-      // digits ^ (parity & 1), then 2 digits | (coset & 1)
-      digits = _mm512_ternarylogic_epi64(digits, parity, _mm512_set1_epi64(1ll << 56), 0x78);
-      return _mm512_ternarylogic_epi64(_mm512_add_epi8(digits, digits), coset, ones, 0xf8);
+      // Eight digits are the matrix of a product over GF(2): every byte of `lowest` has the lowest bits of all eight,
+      // the last digit's, which is the coset, in bit 0. A second product keeps it and puts the parity into bit 1.
+      const __m512i lowest = _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi8(1), digits, 0);
+      const __m512i bits = _mm512_gf2p8affine_epi64_epi8(lowest, _mm512_set1_epi64(0x01ff000000000000), 0);
+      // 2 digits ^ coset, of the last digit ^ 2 parity as well
+      return _mm512_ternarylogic_epi64(_mm512_add_epi8(digits, digits), bits, _mm512_set1_epi64(0x0301010101010101),
+                                       0x78);
     }
     const __m512i parity =
         _mm512_slli_epi32(_mm512_popcnt_epi32(_mm512_and_si512(digits, _mm512_set1_epi32(0x00010101))), 24);
@@ -90,9 +92,9 @@ KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
   _mm512_store_si512(out + 192, _mm512_unpackhi_epi64(b, d));
 }
 
-template <Kind kKind>
+template <Kind kKind, bool kShifts>
 void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
-  const Unpacker<kKind> unpacker(plan);
+  const Unpacker<kKind, kShifts> unpacker(plan);
   const RowReader reader(plan, packed);
   const std::size_t ask = kKeyRows * packed.stride / (plan.format.dim / 16);
   const std::uint8_t* next = packed.next;
@@ -112,9 +114,9 @@ void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   }
 }
 
-template <Kind kKind>
+template <Kind kKind, bool kShifts>
 void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
-  const Unpacker<kKind> unpacker(plan);
+  const Unpacker<kKind, kShifts> unpacker(plan);
   const RowReader reader(plan, packed);
   alignas(64) std::uint8_t order[64];  // byte 4 i + r comes from value i of lane r
   for (std::size_t i = 0; i < 64; ++i) order[i] = static_cast<std::uint8_t>(i % 4 * 16 + i / 4);
@@ -133,12 +135,12 @@ void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out)
 }
 
 void keys(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
-  if (plan.format.kind == Kind::kE8) return keys_by<Kind::kE8>(plan, rows, out);
-  keys_by<Kind::kD4>(plan, rows, out);
+  if (plan.format.kind == Kind::kD4) return keys_by<Kind::kD4, true>(plan, rows, out);
+  plan.direct == 0 ? keys_by<Kind::kE8, true>(plan, rows, out) : keys_by<Kind::kE8, false>(plan, rows, out);
 }
 void values(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
-  if (plan.format.kind == Kind::kE8) return values_by<Kind::kE8>(plan, rows, out);
-  values_by<Kind::kD4>(plan, rows, out);
+  if (plan.format.kind == Kind::kD4) return values_by<Kind::kD4, true>(plan, rows, out);
+  plan.direct == 0 ? values_by<Kind::kE8, true>(plan, rows, out) : values_by<Kind::kE8, false>(plan, rows, out);
 }
 
 void scales(const std::uint32_t* headers, std::size_t n, int q, float* out) {
@@ -164,8 +166,8 @@ namespace {
 bool has_vbmi() {
   unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
   if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
-  constexpr unsigned kVbmi = 1u << 1, kPopcount = 1u << 14;  // ecx
-  return (ecx & kVbmi) != 0 && (ecx & kPopcount) != 0;
+  constexpr unsigned kVbmi = 1u << 1, kGaloisField = 1u << 8, kPopcount = 1u << 14;  // ecx
+  return (ecx & kVbmi) != 0 && (ecx & kGaloisField) != 0 && (ecx & kPopcount) != 0;
 }
 
 }  // namespace
