@@ -37,13 +37,13 @@ class Unpacker {
         largest_(_mm512_set1_epi8(static_cast<char>(4 * plan.format.q + 2))),
         zero_(_mm512_set1_epi8(static_cast<char>(2 * plan.format.q + 2))) {}
 
-  // The same 16 values of four rows: row r's in 128-bit lane r.
-  KAKEYA_INLINE __m512i pair(const std::uint8_t* const (&rows)[4], std::size_t offset,
-                             std::size_t odd) const {
-    __m512i bytes = _mm512_castsi128_si512(load(rows[0] + offset));
-    bytes = _mm512_inserti32x4(bytes, load(rows[1] + offset), 1);
-    bytes = _mm512_inserti32x4(bytes, load(rows[2] + offset), 2);
-    bytes = _mm512_inserti32x4(bytes, load(rows[3] + offset), 3);
+  // The same 16 values of four rows: row r's, which begin at rows(r), in 128-bit lane r.
+  template <class Rows>
+  KAKEYA_INLINE __m512i pair(const Rows& rows, std::size_t odd) const {
+    __m512i bytes = _mm512_castsi128_si512(load(rows(0)));
+    bytes = _mm512_inserti32x4(bytes, load(rows(1)), 1);
+    bytes = _mm512_inserti32x4(bytes, load(rows(2)), 2);
+    bytes = _mm512_inserti32x4(bytes, load(rows(3)), 3);
     const __m512i groups = _mm512_shuffle_epi8(bytes, order_[odd]);
     const __m512i field = _mm512_and_si512(_mm512_multishift_epi64_epi8(select_[odd], groups), mask_);
     // A field d0 + R d1 becomes the bytes d0, d1.
@@ -92,24 +92,47 @@ KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
   _mm512_store_si512(out + 192, _mm512_unpackhi_epi64(b, d));
 }
 
+// Blocks of kKeyRows rows. at(r) is where row r of the block begins.
+template <class Unpack, class At>
+KAKEYA_INLINE void key_block(const Unpack& unpacker, const CodePlan& plan, const At& at, const std::uint8_t* next,
+                             std::size_t ask, std::int8_t* out) {
+  const std::size_t step = plan.offset(2), odd_offset = plan.offset(1);
+  std::size_t offset = 0;
+  // Lane l of vector v is row 4 l + v.
+  const auto pair = [&](std::size_t odd) __attribute__((always_inline)) {
+    const std::size_t from = offset + odd * odd_offset;
+    const auto vector = [&](std::size_t v) __attribute__((always_inline)) {
+      return unpacker.pair([&](std::size_t l) __attribute__((always_inline)) { return at(4 * l + v) + from; }, odd);
+    };
+    const __m512i vectors[4] = {vector(0), vector(1), vector(2), vector(3)};
+    transpose(vectors, out);
+    out += 16 * kKeyRows;
+  };
+  for (std::size_t p = 0; p < plan.format.dim / 32; ++p, offset += step) {
+    if (next != nullptr) ask_for(next + p * ask, ask);
+    pair(0);
+    pair(1);
+  }
+}
+
 template <Kind kKind, bool kShifts>
 void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   const Unpacker<kKind, kShifts> unpacker(plan);
   const RowReader reader(plan, packed);
-  const std::size_t ask = kKeyRows * packed.stride / (plan.format.dim / 16);
-  const std::uint8_t* next = packed.next;
-  for (std::size_t first = 0; first < packed.rows; first += kKeyRows) {
-    const std::uint8_t* rows[4][4];  // lane l of vector v is row 4 l + v
-    for (std::size_t i = 0; i < kKeyRows; ++i) rows[i % 4][i / 4] = reader.row(first + i);
-    for (std::size_t p = 0; p < plan.format.dim / 16; ++p, out += 16 * kKeyRows) {
-      const std::size_t offset = plan.offset(p), odd = p % 2;
-      if (next != nullptr) {
-        ask_for(next, ask);
-        next += ask;
-      }
-      const __m512i vectors[4] = {unpacker.pair(rows[0], offset, odd), unpacker.pair(rows[1], offset, odd),
-                                  unpacker.pair(rows[2], offset, odd), unpacker.pair(rows[3], offset, odd)};
-      transpose(vectors, out);
+  const std::size_t block = kKeyRows * plan.format.dim, stride = packed.stride;
+  for (std::size_t first = 0; first < packed.rows; first += kKeyRows, out += block) {
+    const std::uint8_t* next = packed.next != nullptr ? packed.next + first * stride : nullptr;
+    const std::size_t ask = kKeyRows * stride / (plan.format.dim / 32);
+    if (first + kKeyRows < packed.rows) {
+      // Four addresses and the stride fit the registers that 16 addresses would not.
+      const std::uint8_t* const base = packed.codes + first * stride;
+      const std::uint8_t* const quads[4] = {base, base + 4 * stride, base + 8 * stride, base + 12 * stride};
+      const auto at = [&](std::size_t r) __attribute__((always_inline)) { return quads[r / 4] + r % 4 * stride; };
+      key_block(unpacker, plan, at, next, ask, out);
+    } else {
+      const std::uint8_t* rows[kKeyRows];
+      for (std::size_t i = 0; i < kKeyRows; ++i) rows[i] = reader.row(first + i);
+      key_block(unpacker, plan, [&](std::size_t r) __attribute__((always_inline)) { return rows[r]; }, next, ask, out);
     }
   }
 }
@@ -121,15 +144,22 @@ void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out)
   alignas(64) std::uint8_t order[64];  // byte 4 i + r comes from value i of lane r
   for (std::size_t i = 0; i < 64; ++i) order[i] = static_cast<std::uint8_t>(i % 4 * 16 + i / 4);
   const __m512i interleave = _mm512_load_si512(order);
-  const std::size_t tiles = plan.format.dim / 16;
+  const std::size_t step = plan.offset(2), odd_offset = plan.offset(1), tile = 16 * kValueRows;
   for (std::size_t first = 0; first < packed.rows; first += 4) {
     const std::uint8_t* const rows[4] = {reader.row(first), reader.row(first + 1), reader.row(first + 2),
                                          reader.row(first + 3)};
     if (packed.next != nullptr) ask_for(packed.next + first * packed.stride, 4 * packed.stride);
-    std::int8_t* block = out + first / kValueRows * kValueRows * plan.format.dim + first % kValueRows * 16;
-    for (std::size_t p = 0; p < tiles; ++p) {
-      const __m512i vector = unpacker.pair(rows, plan.offset(p), p % 2);
-      _mm512_store_si512(block + p * 1024, _mm512_permutexvar_epi8(interleave, vector));
+    std::int8_t* to = out + first / kValueRows * kValueRows * plan.format.dim + first % kValueRows * 16;
+    std::int8_t* const end = to + plan.format.dim / 16 * tile;
+    std::size_t offset = 0;
+    const auto pair = [&](std::size_t odd) __attribute__((always_inline)) {
+      const std::size_t from = offset + odd * odd_offset;
+      const auto at = [&](std::size_t l) __attribute__((always_inline)) { return rows[l] + from; };
+      _mm512_store_si512(to + odd * tile, _mm512_permutexvar_epi8(interleave, unpacker.pair(at, odd)));
+    };
+    for (; to != end; to += 2 * tile, offset += step) {
+      pair(0);
+      pair(1);
     }
   }
 }
