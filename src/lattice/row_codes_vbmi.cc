@@ -1,5 +1,6 @@
-// Packed rows to int8 with AVX-512 VBMI and GFNI: 16 values of four rows at a time. Intrinsics, because Highway has
-// neither the unaligned bit fields of vpmultishiftqb nor 16-bit high products at full width on this path.
+// Packed rows to int8 with AVX-512 VBMI and GFNI: 16 values of four rows at a time. Intrinsics, because
+// Highway has neither the unaligned bit fields of vpmultishiftqb nor 16-bit high products at full width on
+// this path.
 #include "lattice/row_codes.h"
 
 #if defined(__x86_64__)
@@ -62,13 +63,14 @@ class Unpacker {
   // Digits to twice the digits plus the coset, with the parity that the last digit of a block lost.
   static KAKEYA_INLINE __m512i restore_parity(__m512i digits) {
     if constexpr (kKind == Kind::kE8) {
-      // Eight digits are the matrix of a product over GF(2): every byte of `lowest` has the lowest bits of all eight,
-      // the last digit's, which is the coset, in bit 0. A second product keeps it and puts the parity into bit 1.
+      // Eight digits are the matrix of a product over GF(2): every byte of `lowest` has the lowest bits of
+      // all eight, the last digit's, which is the coset, in bit 0. A second product keeps it and puts the
+      // parity into bit 1.
       const __m512i lowest = _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi8(1), digits, 0);
       const __m512i bits = _mm512_gf2p8affine_epi64_epi8(lowest, _mm512_set1_epi64(0x01ff000000000000), 0);
       // 2 digits ^ coset, of the last digit ^ 2 parity as well
-      return _mm512_ternarylogic_epi64(_mm512_add_epi8(digits, digits), bits, _mm512_set1_epi64(0x0301010101010101),
-                                       0x78);
+      return _mm512_ternarylogic_epi64(_mm512_add_epi8(digits, digits), bits,
+                                       _mm512_set1_epi64(0x0301010101010101), 0x78);
     }
     const __m512i parity =
         _mm512_slli_epi32(_mm512_popcnt_epi32(_mm512_and_si512(digits, _mm512_set1_epi32(0x00010101))), 24);
@@ -94,15 +96,16 @@ KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
 
 // Blocks of kKeyRows rows. at(r) is where row r of the block begins.
 template <class Unpack, class At>
-KAKEYA_INLINE void key_block(const Unpack& unpacker, const CodePlan& plan, const At& at, const std::uint8_t* next,
-                             std::size_t ask, std::int8_t* out) {
+KAKEYA_INLINE void key_block(const Unpack& unpacker, const CodePlan& plan, const At& at,
+                             const std::uint8_t* next, std::size_t ask, std::int8_t* out) {
   const std::size_t step = plan.offset(2), odd_offset = plan.offset(1);
   std::size_t offset = 0;
   // Lane l of vector v is row 4 l + v.
   const auto pair = [&](std::size_t odd) __attribute__((always_inline)) {
     const std::size_t from = offset + odd * odd_offset;
     const auto vector = [&](std::size_t v) __attribute__((always_inline)) {
-      return unpacker.pair([&](std::size_t l) __attribute__((always_inline)) { return at(4 * l + v) + from; }, odd);
+      return unpacker.pair(
+          [&](std::size_t l) __attribute__((always_inline)) { return at(4 * l + v) + from; }, odd);
     };
     const __m512i vectors[4] = {vector(0), vector(1), vector(2), vector(3)};
     transpose(vectors, out);
@@ -127,12 +130,16 @@ void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
       // Four addresses and the stride fit the registers that 16 addresses would not.
       const std::uint8_t* const base = packed.codes + first * stride;
       const std::uint8_t* const quads[4] = {base, base + 4 * stride, base + 8 * stride, base + 12 * stride};
-      const auto at = [&](std::size_t r) __attribute__((always_inline)) { return quads[r / 4] + r % 4 * stride; };
+      const auto at = [&](std::size_t r) __attribute__((always_inline)) {
+        return quads[r / 4] + r % 4 * stride;
+      };
       key_block(unpacker, plan, at, next, ask, out);
     } else {
       const std::uint8_t* rows[kKeyRows];
       for (std::size_t i = 0; i < kKeyRows; ++i) rows[i] = reader.row(first + i);
-      key_block(unpacker, plan, [&](std::size_t r) __attribute__((always_inline)) { return rows[r]; }, next, ask, out);
+      key_block(
+          unpacker, plan, [&](std::size_t r) __attribute__((always_inline)) { return rows[r]; }, next, ask,
+          out);
     }
   }
 }
@@ -170,7 +177,8 @@ void keys(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
 }
 void values(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
   if (plan.format.kind == Kind::kD4) return values_by<Kind::kD4, true>(plan, rows, out);
-  plan.direct == 0 ? values_by<Kind::kE8, true>(plan, rows, out) : values_by<Kind::kE8, false>(plan, rows, out);
+  plan.direct == 0 ? values_by<Kind::kE8, true>(plan, rows, out)
+                   : values_by<Kind::kE8, false>(plan, rows, out);
 }
 
 void scales(const std::uint32_t* headers, std::size_t n, int q, float* out) {
