@@ -63,7 +63,8 @@ CodePlan::CodePlan(const RowFormat& row_format) : format(row_format) {
   shift = std::bit_width(format.radix - 1) - 1;
   inverse = static_cast<std::uint16_t>(((std::uint32_t{0x10000} << shift) + format.radix - 1) / format.radix);
   // By the same rule without a shift, as small radices grant.
-  const std::uint32_t rounded = (0x10000u + format.radix - 1) / format.radix, excess = rounded * format.radix - 0x10000u;
+  const std::uint32_t rounded = (0x10000u + format.radix - 1) / format.radix,
+                      excess = rounded * format.radix - 0x10000u;
   if (std::uint64_t{std::max(format.mask[0], format.mask[1])} * excess < 0x10000u) {
     direct = static_cast<std::uint16_t>(rounded);
   }
