@@ -1,7 +1,9 @@
 // What Speculation::kAuto costs or gains over whole requests: the same prompts with drafts off, chosen by the
 // policy, and in every cycle, in turns within one process. Prints a table; --json writes every sample.
 //   kakeya-bench-policy --prompts data/gsm-mini.jsonl
-//   kakeya-bench-policy --model random:qwen3-0.6b:q4_0 --draft random:qwen3-0.6b-dflash:q4_0 --random 12
+//   kakeya-bench-policy --prompts data/gsm-mini.jsonl --parallel 4       several requests at a time, in
+//   shared passes kakeya-bench-policy --model random:qwen3-0.6b:q4_0 --draft random:qwen3-0.6b-dflash:q4_0
+//   --random 12
 // Ratios of time over the request (prompt and output) to the same request without drafts, median over prompts
 // with a bootstrap 95 % interval: below 1 the mode is faster.
 #include <fmt/format.h>
@@ -18,6 +20,7 @@
 #include <random>
 
 #include "acceptance/stats.h"
+#include "policy/together.h"
 
 namespace {
 
@@ -27,7 +30,7 @@ using kakeya::Token;
 
 struct Arguments {
   std::string model = "tiny", draft = "tiny", prompts, json, kv = "bf16";
-  int threads = 0, random = 0, prompt_tokens = 40, tokens = 128, rounds = 5, limit = 0;
+  int threads = 0, random = 0, prompt_tokens = 40, tokens = 128, rounds = 5, limit = 0, parallel = 1;
   bool ignore_stop = false;
 };
 
@@ -178,8 +181,21 @@ void print_mode(const Samples& samples, std::size_t mode) {
                            sum / plain_sum, median(cpu), std::ranges::max(wall), cycles, ledger);
 }
 
+void write_file(const std::string& path, const nlohmann::json& json) {
+  std::ofstream file(path);
+  file << json.dump(1) << "\n";
+  if (!file.flush()) die(path + ": cannot be written");
+}
+
+nlohmann::json setting(const Arguments& arguments) {
+  return {{"model", arguments.model},
+          {"draft", arguments.draft},
+          {"kv", arguments.kv},
+          {"parallel", arguments.parallel}};
+}
+
 void write_json(const std::string& path, const Arguments& arguments, const Samples& samples) {
-  nlohmann::json out = {{"model", arguments.model}, {"draft", arguments.draft}, {"kv", arguments.kv}};
+  nlohmann::json out = setting(arguments);
   for (std::size_t m = 0; m < kModeCount; ++m) {
     nlohmann::json prompts = nlohmann::json::array();
     for (const auto& rounds : samples[m]) {
@@ -196,9 +212,25 @@ void write_json(const std::string& path, const Arguments& arguments, const Sampl
     }
     out["samples"][kakeya::to_string(kModes[m])] = std::move(prompts);
   }
-  std::ofstream file(path);
-  file << out.dump(1) << "\n";
-  if (!file.flush()) die(path + ": cannot be written");
+  write_file(path, out);
+}
+
+void run_together(const kakeya::Engine& engine, const Arguments& arguments,
+                  const std::vector<std::vector<Token>>& prompts) {
+  kakeya::policy::TogetherOptions options;
+  options.kv = arguments.kv;
+  options.slots = static_cast<std::size_t>(arguments.parallel);
+  options.tokens = static_cast<std::size_t>(arguments.tokens);
+  options.rounds = arguments.rounds;
+  options.ignore_stop = arguments.ignore_stop;
+  const auto batches = take(kakeya::policy::measure_together(engine, kModes, prompts, options));
+  kakeya::policy::print_together(kModes, batches, options);
+  if (arguments.json.empty()) return;
+  nlohmann::json out = setting(arguments);
+  for (std::size_t m = 0; m < kModeCount; ++m) {
+    out["batches"][kakeya::to_string(kModes[m])] = kakeya::policy::to_json(batches[m]);
+  }
+  write_file(arguments.json, out);
 }
 
 }  // namespace
@@ -218,6 +250,8 @@ int main(int argc, char** argv) {
   app.add_option("-n,--tokens", arguments.tokens)->check(CLI::PositiveNumber);
   app.add_option("-r,--rounds", arguments.rounds)->check(CLI::PositiveNumber);
   app.add_option("--limit", arguments.limit, "prompts at most");
+  app.add_option("--parallel", arguments.parallel, "requests at a time: all prompts as one batch")
+      ->check(CLI::PositiveNumber);
   app.add_flag("--ignore-stop", arguments.ignore_stop);
   app.add_option("--json", arguments.json);
   CLI11_PARSE(app, argc, argv);
@@ -233,6 +267,10 @@ int main(int argc, char** argv) {
     prompts.resize(static_cast<std::size_t>(arguments.limit));
   }
   if (prompts.empty()) die("no prompts");
+  if (arguments.parallel > 1) {
+    run_together(*engine, arguments, prompts);
+    return 0;
+  }
   const Samples samples = measure(*engine, arguments, prompts);
   std::cout << fmt::format("{} prompts, {} tokens at most, {} rounds (the fastest counts), {} threads\n\n",
                            prompts.size(), arguments.tokens, arguments.rounds, engine->threads())

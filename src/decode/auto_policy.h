@@ -34,6 +34,7 @@ class AutoPolicy final : public WidthPolicy {
   bool affords(std::size_t rows) override;
   void observed(std::size_t rows, double ms) override;
   bool hopeful() const override;
+  double expected_tokens(std::size_t width) const override { return acceptance_.expected_tokens(width); }
   void record(const CycleCost& cost) override;
   // The request is over: leaves what was learned.
   void finish();
@@ -46,11 +47,12 @@ class AutoPolicy final : public WidthPolicy {
   };
   Choice decide(const CycleRoom& room);
   Choice decide_shared(const CycleRoom& room) const;
-  // Tokens per ms of all sequences in a shared cycle when this one and `followers` others, who would have
-  // decoded plainly, take `width` rows each.
-  double shared_rate(std::size_t width, const Others& others, std::size_t followers) const;
-  std::size_t best_shared(std::size_t top, double threshold, const Others& others,
-                          std::size_t followers) const;
+  // Tokens per ms of a shared cycle that has `entry_ms` to bear besides.
+  double shared_rate(const Load& load, double entry_ms = 0) const;
+  double entry_ms(const CycleRoom& room, double tokens) const;
+  // The best width for this sequence and `followers` others, who would have decoded plainly, that makes more
+  // than `least` tokens per ms with the others; 1 = none.
+  std::size_t best_shared(const CycleRoom& room, double least, std::size_t followers) const;
   // The best width up to `top` that pays, by expected tokens per ms, within `room_ms` of possible loss (1 =
   // none). `threshold`: how much faster than plain decoding it must be.
   std::size_t best_width(std::size_t top, double threshold, double room_ms, std::size_t unobserved) const;

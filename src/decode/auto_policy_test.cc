@@ -264,7 +264,7 @@ TEST(AutoPolicy, HidesLongPromptsFromADraftThatGainedNothing) {
 
 TEST(AutoPolicy, RequestsThatSharePassesDraftWhereItMakesAllOfThemFaster) {
   // With 16 the first to draft would lose: it pays off only because the others join.
-  for (const auto& [count, loss] : {std::pair{2u, -0.3}, {8u, -0.2}, {16u, -0.1}}) {
+  for (const auto& [count, loss] : {std::pair{2u, -0.3}, {8u, -0.2}, {16u, -0.05}}) {
     PolicyMemory memory;
     Request request;
     request.tokens = 200;
@@ -286,6 +286,26 @@ TEST(AutoPolicy, RequestsThatSharePassesLoseLittleToDraftsThatFail) {
           << count << " requests, time " << again;
     }
   }
+}
+
+TEST(AutoPolicy, ARequestThatLearnedNothingLeavesTheMemoryOfOthersAlone) {
+  PolicyMemory memory;
+  AutoPolicy blind(memory, 16, 8);  // starts before anything is known
+  blind.begin({10, 100, 0});
+  Request request;
+  request.chance = always;
+  simulate(memory, Machine(), request);
+  ASSERT_TRUE(memory.curve.plain_known());
+  const double tokens = memory.acceptance.expected_tokens(8);
+  CycleCost cost;
+  cost.emitted = 1;
+  cost.shared = true;
+  cost.pass_rows = 2;
+  cost.target_ms = 150;
+  blind.record(cost);
+  blind.finish();
+  EXPECT_TRUE(memory.curve.plain_known());
+  EXPECT_EQ(memory.acceptance.expected_tokens(8), tokens);
 }
 
 // A pass that is full of rows: each further row takes as long as the others, and a draft on top.

@@ -16,24 +16,53 @@ struct PromptCost {
   std::size_t kept = 0;  // tokens before these, in the cache already
 };
 
-// What other sequences put into a shared cycle. No rows: it is one sequence's own.
-struct Others {
+// What some sequences put into a shared cycle.
+struct Load {
   std::size_t rows = 0;        // of the target's pass, those of prompts left out
   double tokens = 0;           // that they expect of it
   std::size_t block_rows = 0;  // of the draft's pass
-  std::size_t hopeful = 0;     // sequences that decode plainly but would draft if it paid
+  double observed = 0;         // tokens that the draft is to observe of it
 
-  void add(const Others& more) {
+  void add(const Load& more) {
     rows += more.rows;
     tokens += more.tokens;
     block_rows += more.block_rows;
-    hopeful += more.hopeful;
+    observed += more.observed;
   }
-  void remove(const Others& less) {
+  void remove(const Load& less) {
     rows -= less.rows;
     tokens -= less.tokens;
     block_rows -= less.block_rows;
+    observed -= less.observed;
+  }
+};
+
+// The other sequences of a shared cycle. No rows: it is one sequence's own.
+struct Others {
+  Load all;
+  Load yielding;            // of these, who drafts by a policy and could decode plainly
+  std::size_t yields = 0;   // how many
+  std::size_t hopeful = 0;  // sequences that decode plainly but would draft if it paid
+
+  bool none() const { return all.rows == 0; }
+  void add(const Others& more) {
+    all.add(more.all);
+    yielding.add(more.yielding);
+    yields += more.yields;
+    hopeful += more.hopeful;
+  }
+  void remove(const Others& less) {
+    all.remove(less.all);
+    yielding.remove(less.yielding);
+    yields -= less.yields;
     hopeful -= less.hopeful;
+  }
+  // All of them when those that could decode plainly do.
+  Load yielded() const {
+    Load out = all;
+    out.remove(yielding);
+    out.add({yields, static_cast<double>(yields), 0, 0});
+    return out;
   }
 };
 
@@ -52,6 +81,8 @@ struct CycleCost {
   // The pass had rows of other sequences too, so its time says nothing of this one's width.
   bool shared = false;
   std::size_t pass_rows = 0, block_rows = 0;  // of all sequences; 0: not known or mixed with prompts
+  std::size_t observed_rows = 0;              // of a pass of the draft for several sequences; 0: none
+  double observe_ms = 0;
 };
 
 class WidthPolicy {
@@ -69,6 +100,8 @@ class WidthPolicy {
   virtual void observed(std::size_t rows, double ms) = 0;
   // Whether drafts are expected to stand, whatever they cost.
   virtual bool hopeful() const = 0;
+  // Tokens of a cycle of that width.
+  virtual double expected_tokens(std::size_t width) const = 0;
   virtual void record(const CycleCost& cost) = 0;
 };
 

@@ -38,6 +38,7 @@ class WhimsicalPolicy final : public WidthPolicy {
     return width_;
   }
   bool hopeful() const override { return false; }
+  double expected_tokens(std::size_t) const override { return 1; }
   bool affords(std::size_t) override { return true; }
   void observed(std::size_t rows, double) override {
     EXPECT_LE(rows, unobserved_);
@@ -175,6 +176,7 @@ class PlacedPolicy final : public WidthPolicy {
   void begin(const PromptCost&) override {}
   std::size_t choose(const CycleRoom& room) override { return room.context % every_ < 2 ? 2 : 1; }
   bool hopeful() const override { return false; }
+  double expected_tokens(std::size_t) const override { return 1; }
   bool affords(std::size_t) override { return true; }
   void observed(std::size_t, double) override {}
   void record(const CycleCost&) override {}

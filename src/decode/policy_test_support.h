@@ -119,10 +119,12 @@ inline SharedOutcome simulate_shared(PolicyMemory& memory, const Machine& machin
                                      std::size_t count) {
   struct Runner {
     std::unique_ptr<AutoPolicy> policy;
-    std::size_t emitted = 1, steps = 1, width = 1;
+    std::size_t emitted = 1, width = 1;
     Others usual() const {
-      return {width, static_cast<double>(emitted) / static_cast<double>(steps), width > 1 ? width : 0,
-              width == 1 && policy->hopeful() ? 1u : 0u};
+      if (width == 1) return {{1, 1, 0, 0}, {}, 0, policy->hopeful() ? 1u : 0u};
+      const double tokens = policy->expected_tokens(width);
+      const Load own = {width, tokens, width, tokens};
+      return {own, own, 1, 0};
     }
   };
   std::vector<Runner> runners(count);
@@ -144,15 +146,17 @@ inline SharedOutcome simulate_shared(PolicyMemory& memory, const Machine& machin
       if (runner.emitted >= request.tokens) continue;
       all.remove(runner.usual());
       CycleRoom room{request.block, request.tokens - runner.emitted, 1, request.prompt, all};
-      if (all.rows == 0) room.others = {1, 1, 0, 0};  // the end of the last one is not what is asked about
+      if (all.none())
+        room.others = {{1, 1, 0, 0}, {}, 0, 0};  // the end of the last one is not what is asked about
       runner.width = runner.policy->choose(room);
       all.add(runner.usual());
       rows += runner.width;
       if (runner.width > 1) blocks += runner.width;
     }
-    const double draft = blocks > 0 ? machine.draft_ms(blocks) + machine.observe_ms(blocks) : 0;
+    const double draft = blocks > 0 ? machine.draft_ms(blocks) : 0,
+                 seen = blocks > 0 ? machine.observe_ms(blocks) : 0;
     const double pass = rows > 0 ? machine.target_ms(rows, request.prompt) : 0;
-    out.total_ms += draft + pass;
+    out.total_ms += draft + seen + pass;
     for (Runner& runner : runners) {
       if (runner.emitted >= request.tokens) continue;
       busy = true;
@@ -165,11 +169,11 @@ inline SharedOutcome simulate_shared(PolicyMemory& memory, const Machine& machin
       cost.target_ms = pass;
       cost.shared = true;
       cost.pass_rows = rows;
-      cost.block_rows = runner.width > 1 ? blocks : 0;
+      cost.block_rows = cost.observed_rows = runner.width > 1 ? blocks : 0;
+      cost.observe_ms = runner.width > 1 ? seen : 0;
       out.drafts += cost.proposed > 0 ? 1 : 0;
       all.remove(runner.usual());
       runner.emitted += cost.emitted;
-      ++runner.steps;
       runner.policy->record(cost);
       if (runner.emitted < request.tokens) all.add(runner.usual());
     }

@@ -174,9 +174,11 @@ void SpeculativeDecoder::record(const Verdict& verdict, const PassTime& time) {
   cost.emitted = emitted_.size();
   cost.draft_ms = draft_time_.ms;
   cost.target_ms = time.ms;
-  cost.shared = time.shared || draft_time_.block_rows > 0;
+  cost.shared = time.shared || draft_time_.rows > 0;
   cost.pass_rows = time.rows;
-  cost.block_rows = draft_time_.block_rows;
+  cost.block_rows = draft_time_.rows;
+  cost.observed_rows = observe_time_.rows;
+  cost.observe_ms = observe_time_.ms;
   plan_.policy->record(cost);
 }
 

@@ -69,7 +69,7 @@ struct DraftPart {
 };
 struct DraftTime {
   double ms = 0;
-  std::size_t block_rows = 0;  // of a pass over blocks of several sequences; 0: this one's own
+  std::size_t rows = 0;  // of a pass of the draft over rows of several sequences; 0: this one's own
 };
 
 class SpeculativeDecoder {
@@ -98,7 +98,7 @@ class SpeculativeDecoder {
   // once and handed in by observed() and drafted(); prepare() does the rest.
   Status plan(const Others& others = {}, std::size_t max_rows = kMaxBlock);
   const DraftPart& part() const { return part_; }
-  void observed(double ms);
+  void observed(const DraftTime& time);
   void drafted(const Proposal& proposal, const DraftTime& time);
   // What the next cycle is, or is likely to be by those before it.
   Others usual() const;
@@ -157,7 +157,7 @@ class SpeculativeDecoder {
   std::vector<TokenLogprob> logprobs_, prompt_logprobs_;
   // Of the cycle at hand.
   DraftPart part_;
-  DraftTime draft_time_;
+  DraftTime draft_time_, observe_time_;
   bool planned_ = false;
   std::size_t accepted_ = 0;
   std::size_t emitted_total_ = 0, steps_ = 0;

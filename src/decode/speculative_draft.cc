@@ -13,12 +13,24 @@ std::size_t SpeculativeDecoder::rows_due() const {
 }
 
 Others SpeculativeDecoder::usual() const {
+  const bool choosing = drafter_ != nullptr && plan_.policy != nullptr;
   Others out;
-  out.rows = planned_ ? block_.size() + part_.request.wanted : std::max<std::size_t>(1, block_.size());
-  out.block_rows = out.rows > 1 ? out.rows : 0;
-  out.hopeful = out.rows == 1 && drafter_ != nullptr && plan_.policy != nullptr && plan_.policy->hopeful();
-  out.tokens =
-      static_cast<double>(std::max<std::size_t>(1, emitted_total_)) / static_cast<double>(steps_ + 1);
+  Load& own = out.all;
+  own.rows = planned_ ? block_.size() + part_.request.wanted : std::max<std::size_t>(1, block_.size());
+  if (own.rows == 1) {
+    own.tokens = 1;
+    out.hopeful = choosing && plan_.policy->hopeful();
+    return out;
+  }
+  own.block_rows = own.rows;
+  own.tokens = choosing ? plan_.policy->expected_tokens(own.rows)
+                        : static_cast<double>(std::max<std::size_t>(1, emitted_total_)) /
+                              static_cast<double>(steps_ + 1);
+  own.observed = own.tokens;
+  if (choosing) {
+    out.yielding = own;
+    out.yields = 1;
+  }
   return out;
 }
 
@@ -28,7 +40,7 @@ Status SpeculativeDecoder::plan(const Others& others, std::size_t max_rows) {
   planned_ = true;
   block_.assign(1, emitted_.back());
   part_ = {};
-  draft_time_ = {};
+  draft_time_ = observe_time_ = {};
   drawn_from_ = {};
   if (plan_.policy != nullptr && block.width < 2) {
     KAKEYA_TRY(put_aside());
@@ -43,11 +55,12 @@ Status SpeculativeDecoder::plan(const Others& others, std::size_t max_rows) {
   return {};
 }
 
-void SpeculativeDecoder::observed(double ms) {
+void SpeculativeDecoder::observed(const DraftTime& time) {
   KAKEYA_CHECK(planned_ && !part_.tokens.empty());
   forget_waiting();
   part_.tokens = {};
-  draft_ms_ += ms;
+  observe_time_ = time;
+  draft_ms_ += time.ms;
 }
 
 void SpeculativeDecoder::drafted(const Proposal& proposal, const DraftTime& time) {
@@ -61,7 +74,7 @@ void SpeculativeDecoder::drafted(const Proposal& proposal, const DraftTime& time
 Status SpeculativeDecoder::draft_alone() {
   if (!part_.tokens.empty()) {
     KAKEYA_TRY(observe(part_.tokens, part_.taps));
-    observed(0);  // the time is counted
+    observed({});  // the time is counted
   }
   if (part_.request.block == 0) return {};
   DraftTime time;

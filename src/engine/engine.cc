@@ -122,6 +122,9 @@ Status load(const EngineOptions& options, EngineState& state) {
   KAKEYA_ASSIGN(state.tokenizer, load_tokenizer(place.directory));
   KAKEYA_ASSIGN(const formats::GenerationConfig generation, formats::load_generation_config(place.directory));
   state.stop_ids = generation.eos_token_ids;
+  const std::size_t vocab = state.target->config().vocab_size;
+  // A file may name ids that its own vocabulary has not; no step can ever choose one.
+  std::erase_if(state.stop_ids, [&](Token id) { return id < 0 || static_cast<std::size_t>(id) >= vocab; });
   state.sampling_defaults = generation.sampling;
   return choose_family(options, state);
 }

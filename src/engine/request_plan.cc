@@ -41,7 +41,8 @@ Status check_length(const EngineState& state, const char* what, std::size_t prom
 }
 
 Speculation speculation_of(const GenerateOptions& options, const decode::Drafter* drafter) {
-  if (drafter == nullptr || !options.use_draft) return Speculation::kOff;
+  const bool one_row = options.block_size == 1 || options.verify_width == 1;  // nothing to draft
+  if (drafter == nullptr || !options.use_draft || one_row) return Speculation::kOff;
   const bool given = options.block_size != 0 || options.verify_width != 0;
   return options.speculation == Speculation::kAuto && given ? Speculation::kFixed : options.speculation;
 }
@@ -52,6 +53,7 @@ Result<decode::DecodePlan> plan_request(const EngineState& state, const Generate
   KAKEYA_TRY(check_count("logprobs", options.logprobs, -1, decode::kMaxLogprobs));
   KAKEYA_TRY(check_count("prompt_logprobs", options.prompt_logprobs, -1, decode::kMaxLogprobs));
   KAKEYA_TRY(decode::check_sampling(options.sampling));
+  if (!options.extra_stop_ids.empty()) KAKEYA_TRY(check_ids(state, "extra_stop_ids", options.extra_stop_ids));
   KAKEYA_TRY(decode::check_rules(options.rules, state.target->config().vocab_size));
   decode::DecodePlan plan;
   if (speculation_of(options, drafter) != Speculation::kOff) {

@@ -9,6 +9,9 @@ namespace {
 
 // Rows of a prompt in a pass that others decode in: about what keeps their next token from waiting long.
 constexpr std::size_t kSharedPromptRows = 64;
+// Rows that decoding leaves to prompts: however wide the blocks are, nobody's first token waits for their
+// ends.
+constexpr std::size_t kPromptRows = 16;
 
 }  // namespace
 
@@ -25,19 +28,22 @@ void ServiceLoop::add(Slot& slot, std::size_t prompt_rows, std::vector<Entry>& e
 std::vector<Slot*> ServiceLoop::plan_cycles() {
   std::vector<Slot*> chosen, planned;
   decode::Others all;
+  const bool prompts = std::ranges::any_of(
+      slots_, [](const auto& slot) { return slot->busy() && slot->decoder().in_prompt(); });
+  const std::size_t limit = model::kMaxChunkRows - (prompts ? kPromptRows : 0);
   std::size_t rows = 0;
   for (std::size_t i = 0; i < slots_.size() && chosen.size() < model::kMaxSequences; ++i) {
     Slot& slot = *slots_[(turn_ + i) % slots_.size()];
     if (!slot.busy() || slot.decoder().in_prompt()) continue;
     const std::size_t due = slot.decoder().rows_due();
-    if (rows > 0 && rows + due > model::kMaxChunkRows) continue;
+    if (rows > 0 && rows + due > limit) continue;
     rows += due;
     all.add(slot.decoder().usual());
     chosen.push_back(&slot);
   }
   turn_ = (turn_ + 1) % slots_.size();
   // Each chooses by what the others usually take, or have taken now.
-  std::size_t room = model::kMaxChunkRows - std::min(rows, model::kMaxChunkRows);
+  std::size_t room = limit - std::min(rows, limit);
   for (Slot* slot : chosen) {
     decode::SpeculativeDecoder& decoder = slot->decoder();
     all.remove(decoder.usual());
@@ -47,7 +53,7 @@ std::vector<Slot*> ServiceLoop::plan_cycles() {
       continue;
     }
     const decode::Others own = decoder.usual();
-    room -= std::min(room, own.rows - std::min(own.rows, due));
+    room -= std::min(room, own.all.rows - std::min(own.all.rows, due));
     all.add(own);
     planned.push_back(slot);
   }

@@ -14,6 +14,8 @@ namespace {
 
 // How often the loop turns when nothing runs: what the heartbeat's age may grow to.
 constexpr std::chrono::milliseconds kIdleTurn{250};
+// Of a request that asks for one: two such requests and a prompt fit in a pass.
+constexpr std::size_t kWidestBlock = 112;
 
 // Answers in several parts that are remembered, at least.
 constexpr std::size_t kMostGroups = 1024;
@@ -87,6 +89,11 @@ Status ServiceImpl::check(ServiceRequest& request) const {
   if (request.slot && (*request.slot < 0 || static_cast<std::size_t>(*request.slot) >= options_.slots)) {
     return invalid_argument(
         fmt::format("slot: found {}, expected 0 to {}", *request.slot, options_.slots - 1));
+  }
+  if (request.options.block_size > kWidestBlock) {
+    return invalid_argument(
+        fmt::format("block_size: found {}, expected at most {} in passes that requests share",
+                    request.options.block_size, kWidestBlock));
   }
   KAKEYA_TRY(check_ids(*state_, "prompt", request.prompt));
   if (request.options.prompt_logprobs >= 0) request.reuse_prefix = false;
@@ -174,7 +181,7 @@ void ServiceImpl::run() {
     lock.unlock();
     loop_.end_cancelled(cancel_all_);
     lock.lock();
-    while (!commands_.empty()) {
+    if (!commands_.empty()) {  // one a turn: clients that send them without a pause stop nobody
       auto command = std::move(commands_.front());
       commands_.pop_front();
       lock.unlock();
@@ -184,6 +191,7 @@ void ServiceImpl::run() {
     admit(lock);
     publish();
     if (loop_.running() == 0) {
+      if (!commands_.empty()) continue;
       if (stopping_) return;
       wake_.wait_for(lock, kIdleTurn, [this] { return poked_ || stopping_; });
       poked_ = false;

@@ -161,8 +161,10 @@ void ServiceLoop::absorb(Entry& entry, const decode::PassTime& time) {
   }
   if (entry.prompt) slot.progress();
   if (ids->empty() && !slot.decoder().finished()) return;
-  sums_.output_tokens += ids->size();
-  if (slot.deliver(*ids)) finish(slot, std::nullopt);
+  const std::size_t before = slot.output_tokens();
+  const bool ended = slot.deliver(*ids);
+  sums_.output_tokens += slot.output_tokens() - before;  // not those behind a stop string
+  if (ended) finish(slot, std::nullopt);
 }
 
 // After a shared pass that failed: each on its own, so that only the one to blame ends.

@@ -57,8 +57,8 @@ std::uint64_t draft_together(std::span<Slot* const> slots) {
   std::uint64_t passes = in_groups(
       entries, [](const Entry& entry) { return entry.job.tokens.size(); },
       decode::DFlashDrafter::observe_together,
-      [](Entry& entry, double ms, std::size_t) {
-        entry.slot->decoder().observed(ms);
+      [](Entry& entry, double ms, std::size_t rows) {
+        entry.slot->decoder().observed({ms, rows});
         entry.job.tokens = {};
       });
   // Who has something left to observe cannot propose yet.

@@ -98,7 +98,7 @@ void bare(std::string& out, const char* name, const char* type, const char* help
 }
 
 // The counters of llama-server, without labels as there.
-void write_llama(std::string& out, const ServiceStats& stats, double prefill_s, double decode_s) {
+void write_llama(std::string& out, const ServiceStats& stats, const Finished& done) {
   const std::uint64_t computed = stats.prompt_tokens - std::min(stats.cached_tokens, stats.prompt_tokens);
   const auto rate = [](std::uint64_t tokens, double seconds) {
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
@@ -106,12 +106,14 @@ void write_llama(std::string& out, const ServiceStats& stats, double prefill_s, 
   bare(out, "llamacpp:prompt_tokens_total", "counter", "Prompt tokens computed.", computed);
   bare(out, "llamacpp:prompt_tokens_cached_total", "counter", "Prompt tokens found in a cache.",
        stats.cached_tokens);
-  bare(out, "llamacpp:prompt_seconds_total", "counter", "Time of prompts.", prefill_s);
-  bare(out, "llamacpp:prompt_tokens_seconds", "gauge", "Prompt tokens a second.", rate(computed, prefill_s));
+  bare(out, "llamacpp:prompt_seconds_total", "counter", "Time of prompts of finished requests.",
+       done.prefill_s);
+  bare(out, "llamacpp:prompt_tokens_seconds", "gauge", "Prompt tokens a second.",
+       rate(done.prompt_tokens, done.prefill_s));
   bare(out, "llamacpp:tokens_predicted_total", "counter", "Tokens made.", stats.output_tokens);
-  bare(out, "llamacpp:tokens_predicted_seconds_total", "counter", "Time of answers.", decode_s);
+  bare(out, "llamacpp:tokens_predicted_seconds_total", "counter", "Time of finished answers.", done.decode_s);
   bare(out, "llamacpp:predicted_tokens_seconds", "gauge", "Tokens made a second, of one request.",
-       rate(stats.output_tokens, decode_s));
+       rate(done.output_tokens, done.decode_s));
   bare(out, "llamacpp:requests_processing", "gauge", "Requests that hold a slot.", stats.running);
   bare(out, "llamacpp:requests_deferred", "gauge", "Requests in the queue.", stats.waiting);
   bare(out, "llamacpp:n_decode_total", "counter", "Passes of the target.", stats.passes);
@@ -146,8 +148,13 @@ void Metrics::finished(const Completion& completion, double total_ms) {
   const std::lock_guard lock(mutex_);
   observe(total_, total_ms / 1000);
   ++finished_[to_string(completion.finish)];
-  prefill_s_ += completion.usage.prefill_ms / 1000;
-  decode_s_ += completion.usage.decode_ms / 1000;
+  const Usage& usage = completion.usage;
+  done_.prefill_s += usage.prefill_ms / 1000;
+  done_.decode_s += usage.decode_ms / 1000;
+  if (usage.output_tokens > 0) {
+    done_.prompt_tokens += usage.prompt_tokens - std::min(usage.cached_tokens, usage.prompt_tokens);
+    done_.output_tokens += usage.output_tokens - 1;  // the first came with the prompt
+  }
   if (completion.usage.output_tokens > 1) {
     observe(per_token_,
             completion.usage.decode_ms / 1000 / static_cast<double>(completion.usage.output_tokens - 1));
@@ -219,7 +226,7 @@ std::string Metrics::text(const ServiceStats& stats, std::size_t slots, std::siz
   write_own(out, stats, model, slots);
   const double rolling = rolling_acceptance();
   const std::lock_guard lock(mutex_);
-  write_llama(out, stats, prefill_s_, decode_s_);
+  write_llama(out, stats, done_);
   write(out, "vllm:time_to_first_token_seconds", "From arrival to the first token.", model, first_token_);
   write(out, "vllm:time_per_output_token_seconds", "Between tokens of one request.", model, per_token_);
   write(out, "vllm:e2e_request_latency_seconds", "From arrival to the last token.", model, total_);

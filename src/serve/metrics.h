@@ -12,6 +12,14 @@
 
 namespace kakeya::serve {
 
+// Sums over finished requests, from which rates are made: those that run or were left have tokens without
+// their time.
+struct Finished {
+  double prefill_s = 0, decode_s = 0;
+  std::uint64_t prompt_tokens = 0,
+                output_tokens = 0;  // prompt: computed, not cached; output: after the first
+};
+
 class Metrics {
  public:
   // `tripwire`: acceptance length below which drafts are reported; 0 = off.
@@ -46,7 +54,7 @@ class Metrics {
   std::map<std::pair<std::string, int>, std::uint64_t> http_;
   std::map<std::string, std::uint64_t> finished_;  // by reason
   std::uint64_t abandoned_ = 0;
-  double prefill_s_ = 0, decode_s_ = 0;  // of finished requests
+  Finished done_;
   const double tripwire_limit_;
   std::uint64_t tripped_ = 0;  // times that the rolling length fell below the limit
   bool below_ = false;

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "serve/http/router.h"
@@ -64,6 +65,9 @@ class StreamWriter : public Writer {
   bool ok_ = true;
 };
 
+// On the thread that accepts: the connection at hand got none of its own and is refused at once.
+thread_local bool g_no_thread = false;
+
 // A thread a connection, counted.
 class Threads : public httplib::TaskQueue {
  public:
@@ -72,11 +76,18 @@ class Threads : public httplib::TaskQueue {
       const std::lock_guard lock(mutex_);
       ++running_;
     }
-    std::thread([this, work = std::move(work)] {
+    const auto run = [this, work = std::move(work)] {
       work();
       const std::lock_guard lock(mutex_);
       if (--running_ == 0) idle_.notify_all();
-    }).detach();
+    };
+    try {
+      std::thread(run).detach();
+    } catch (const std::system_error&) {  // the system has no more threads
+      g_no_thread = true;
+      run();
+      g_no_thread = false;
+    }
   }
   void shutdown() override {
     std::unique_lock lock(mutex_);
@@ -145,13 +156,13 @@ bool HostServer::process_and_close_socket(socket_t socket) {
   {
     Connection connection(static_cast<int>(socket), {options_.max_body_bytes + kHeaderBytes,
                                                      options_.read_timeout, options_.write_timeout});
-    if (++connections_ > options_.max_connections) {
+    if (++connections_ > options_.max_connections || g_no_thread) {
       refuse(connection);
     } else {
       serve(connection);
     }
     --connections_;
-    connection.finish();
+    if (!g_no_thread) connection.finish();
   }
   ::close(static_cast<int>(socket));
   return true;

@@ -74,6 +74,7 @@ class ListenerImpl : public Listener {
       // It also ends when accept() fails, for example because a client gave up in the queue.
       while (!bound && !stopping_) {
         bound = server.bind_to_port(bound_[i], port_);
+        if (bound) server.lengthen_queue();
         if (!bound) std::this_thread::sleep_for(kRebind);
       }
     }
