@@ -16,11 +16,6 @@ constexpr double kAdvanceSteps = 1;
 constexpr double kCarriedCycles = 2;
 // Drafts start when they promise this much over plain decoding, and go on while they promise anything.
 constexpr double kStartThreshold = 1.03, kStayThreshold = 1.0;
-// In shared passes: no ledger bounds what is lost there to a curve that is a little wrong, and the best of
-// many estimates is one that is too high.
-constexpr double kSharedStartThreshold = 1.06, kSharedStayThreshold = 1.0;
-// Tokens that a request has before it at least, when those before it were no longer.
-constexpr double kLeastRest = 8;
 // Another width is taken for a gain of 3 %: less is noise.
 constexpr double kWidthHysteresis = 1.03;
 // A cycle is charged at most this many times what it takes as a rule.
@@ -33,8 +28,6 @@ constexpr std::size_t kLastHopelessWait = 32;  // requests
 // Tokens between probes: doubled by each that fails, back at the first after one that pays.
 constexpr std::size_t kFirstProbeWait = 16, kLastProbeWait = 1024;
 constexpr std::size_t kProbeWidth = 4;
-// Of a cycle of the probe's width: sequences that expect fewer do not join the others' drafts.
-constexpr double kHopefulTokens = 2;
 // Share of the evidence that a probe which pays leaves: the text has changed.
 constexpr double kKeptAfterProbe = 0.25;
 // One long prompt in so many is shown to a draft that gained nothing lately.
@@ -175,68 +168,6 @@ AutoPolicy::Choice AutoPolicy::decide(const CycleRoom& room) {
   return {1, ModeReason::kNoGain};
 }
 
-bool AutoPolicy::hopeful() const {
-  return !hidden_ && curve_.plain_known() && acceptance_.expected_tokens(kProbeWidth) >= kHopefulTokens;
-}
-
-double AutoPolicy::shared_rate(const Load& load, double entry_ms) const {
-  double ms = entry_ms + curve_.shared_ms(load.rows);
-  if (load.block_rows > 0) ms += curve_.draft_ms(load.block_rows);
-  ms += curve_.observe_ms(static_cast<std::size_t>(std::lround(load.observed)));
-  return load.tokens / ms;
-}
-
-// Rows that wait since plain steps, or since the prompt, are observed once: their time is spread over the
-// cycles that the rest of the request will take.
-double AutoPolicy::entry_ms(const CycleRoom& room, double tokens) const {
-  const double extra = static_cast<double>(room.unobserved) - tokens;
-  if (extra < 1) return 0;
-  double rest = static_cast<double>(room.tokens);
-  if (memory_.lengths.size() > 0) {
-    rest = std::min(rest, std::max(kLeastRest, memory_.lengths.typical() - static_cast<double>(token_)));
-  }
-  return curve_.observe_ms(static_cast<std::size_t>(extra)) / std::max(1.0, rest / tokens);
-}
-
-std::size_t AutoPolicy::best_shared(const CycleRoom& room, double least, std::size_t followers) const {
-  std::size_t best = 1;
-  const double joining = static_cast<double>(followers + 1);
-  for (const std::size_t width : widths_) {
-    const std::size_t more = followers * (width - 1);
-    if (width > std::min(room.rows, room.tokens) || room.others.all.rows + more + width > kPrefillRows) break;
-    const double tokens = acceptance_.expected_tokens(width);
-    Load load = room.others.all;
-    load.add({width + more, joining * tokens - static_cast<double>(followers), (followers + 1) * width,
-              joining * tokens});
-    const double rate = shared_rate(load, joining * entry_ms(room, tokens));
-    if (rate <= least) continue;
-    least = rate;
-    best = width;
-  }
-  return best;
-}
-
-// The width that makes all sequences of the pass fastest together: a row that is cheap for one is dear when
-// the others fill the pass already. A draft pass may pay for many where it does not for the first. And where
-// all draft, each alone loses by leaving, though all together would gain: the others are asked about, too.
-AutoPolicy::Choice AutoPolicy::decide_shared(const CycleRoom& room) const {
-  if (hidden_) return {1, ModeReason::kHistory};
-  if (!curve_.plain_known()) return {1, ModeReason::kMeasure};
-  if (std::min(room.rows, room.tokens) < 2) return {1, ModeReason::kEnd};
-  const Load own = {1, 1, 0, 0};
-  Load now = room.others.all, yielded = room.others.yielded();
-  now.add(own);
-  yielded.add(own);
-  const double plain = std::max(shared_rate(now), shared_rate(yielded));
-  std::size_t best =
-      best_shared(room, (width_ > 1 ? kSharedStayThreshold : kSharedStartThreshold) * plain, 0);
-  if (best == 1 && room.others.hopeful > 0 && hopeful()) {
-    best = best_shared(room, kSharedStartThreshold * plain, room.others.hopeful);
-  }
-  if (best == 1) return {1, ModeReason::kNoGain};
-  return {best, width_ > 1 ? ModeReason::kWidth : ModeReason::kGain};
-}
-
 std::size_t AutoPolicy::choose(const CycleRoom& room) {
   if (!room.others.none()) probing_ = false;
   const Choice choice = room.others.none() ? decide(room) : decide_shared(room);
@@ -276,15 +207,6 @@ void AutoPolicy::record(const CycleCost& cost) {
   }
   token_ += cost.emitted;
   if (cost.rows > 1) last_draft_token_ = token_;
-}
-
-// Nothing is charged: what one sequence loses in a shared pass cannot be told.
-void AutoPolicy::record_shared(const CycleCost& cost) {
-  if (cost.pass_rows > 1) curve_.add_shared(cost.pass_rows, cost.target_ms);
-  if (cost.block_rows > 1) curve_.add_draft(cost.block_rows, cost.draft_ms);
-  if (cost.observed_rows > 0) curve_.add_observe(cost.observed_rows, cost.observe_ms);
-  ++(cost.rows == 1 ? report_.plain_cycles : report_.speculative_cycles);
-  if (cost.proposed > 0) acceptance_.record(cost.proposed, cost.accepted);
 }
 
 void AutoPolicy::record_speculative(const CycleCost& cost) {

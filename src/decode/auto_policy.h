@@ -8,12 +8,17 @@
 #include "decode/cost_curve.h"
 #include "decode/loss_ledger.h"
 #include "decode/policy.h"
+#include "decode/shared_account.h"
 
 namespace kakeya::decode {
 
 // What the requests of one engine leave to the next. Whoever shares it sees to mutual exclusion.
 struct PolicyMemory {
   CostCurve curve;
+  // Shared passes show every request the same: what one of them learns there, all know at once. Each pass
+  // counts once.
+  std::uint64_t last_pass = 0, last_draft_pass = 0;
+  SharedAccount shared_account;
   AcceptanceModel acceptance;
   TimeWindow lengths;              // tokens of the last requests
   std::size_t prompts_hidden = 0;  // long prompts that were not shown to the draft
@@ -25,7 +30,8 @@ struct PolicyMemory {
 
 class AutoPolicy final : public WidthPolicy {
  public:
-  // `memory` outlives the policy; read here, written by finish(). `max_width` >= 2: the widest cycle.
+  // `memory` outlives the policy; read here, written by finish() and by shared cycles. `max_width` >= 2: the
+  // widest cycle.
   AutoPolicy(PolicyMemory& memory, std::size_t max_width, std::size_t max_tokens);
 
   bool wants_draft(std::size_t prompt_tokens) override;
@@ -65,6 +71,8 @@ class AutoPolicy final : public WidthPolicy {
   bool refresh_due(const CycleRoom& room) const;
   void record_speculative(const CycleCost& cost);
   void record_shared(const CycleCost& cost);
+  // What decisions about shared passes go by.
+  const CostCurve& shared_curve() const { return memory_.curve.plain_known() ? memory_.curve : curve_; }
 
   PolicyMemory& memory_;
   CostCurve curve_;
@@ -73,7 +81,7 @@ class AutoPolicy final : public WidthPolicy {
   std::vector<std::size_t> widths_;  // to choose from, ascending, without 1
   std::size_t max_tokens_;
   bool hidden_ = false, hoping_ = false;
-  bool probing_ = false;
+  bool probing_ = false, sharing_ = false;
   std::size_t width_ = 1, cycle_ = 0, token_ = 1;
   std::size_t probe_wait_, last_draft_token_ = 1;  // in tokens
   std::size_t drafted_since_plain_ = 0;            // cycles

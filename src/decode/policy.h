@@ -4,6 +4,7 @@
 // kRejection stays exact too.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 
 namespace kakeya::decode {
 
@@ -80,6 +81,9 @@ struct CycleCost {
   double draft_ms = 0, target_ms = 0;
   // The pass had rows of other sequences too, so its time says nothing of this one's width.
   bool shared = false;
+  std::uint64_t pass = 0;                     // which: all sequences of a pass report it
+  std::size_t sequences = 1;                  // of the pass
+  double drafted_ms = 0;                      // of a shared cycle: what the draft took for all of them
   std::size_t pass_rows = 0, block_rows = 0;  // of all sequences; 0: not known or mixed with prompts
   std::size_t observed_rows = 0;              // of a pass of the draft for several sequences; 0: none
   double observe_ms = 0;

@@ -139,9 +139,11 @@ inline SharedOutcome simulate_shared(PolicyMemory& memory, const Machine& machin
   SharedOutcome out;
   const double plain = machine.target_ms(count, request.prompt);
   out.plain_ms = plain * static_cast<double>(request.tokens - 1);
+  std::uint64_t pass = memory.last_pass;
   for (bool busy = true; busy;) {
     busy = false;
-    std::size_t rows = 0, blocks = 0;
+    ++pass;
+    std::size_t rows = 0, blocks = 0, sequences = 0;
     for (Runner& runner : runners) {
       if (runner.emitted >= request.tokens) continue;
       all.remove(runner.usual());
@@ -151,6 +153,7 @@ inline SharedOutcome simulate_shared(PolicyMemory& memory, const Machine& machin
       runner.width = runner.policy->choose(room);
       all.add(runner.usual());
       rows += runner.width;
+      ++sequences;
       if (runner.width > 1) blocks += runner.width;
     }
     const double draft = blocks > 0 ? machine.draft_ms(blocks) : 0,
@@ -168,6 +171,9 @@ inline SharedOutcome simulate_shared(PolicyMemory& memory, const Machine& machin
       cost.draft_ms = draft;
       cost.target_ms = pass;
       cost.shared = true;
+      cost.pass = pass;
+      cost.sequences = sequences;
+      cost.drafted_ms = draft + seen;
       cost.pass_rows = rows;
       cost.block_rows = cost.observed_rows = runner.width > 1 ? blocks : 0;
       cost.observe_ms = runner.width > 1 ? seen : 0;

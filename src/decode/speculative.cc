@@ -175,6 +175,9 @@ void SpeculativeDecoder::record(const Verdict& verdict, const PassTime& time) {
   cost.draft_ms = draft_time_.ms;
   cost.target_ms = time.ms;
   cost.shared = time.shared || draft_time_.rows > 0;
+  cost.pass = time.pass;
+  cost.sequences = time.sequences;
+  cost.drafted_ms = time.drafted_ms;
   cost.pass_rows = time.rows;
   cost.block_rows = draft_time_.rows;
   cost.observed_rows = observe_time_.rows;

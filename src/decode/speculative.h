@@ -58,7 +58,10 @@ struct Feed {
 struct PassTime {
   double ms = 0;
   bool shared = false;
-  std::size_t rows = 0;  // of a shared pass, all of them; 0 when prompts were among them
+  std::size_t rows = 0;    // of a shared pass, all of them; 0 when prompts were among them
+  std::uint64_t pass = 0;  // of shared passes, which
+  std::size_t sequences = 1;
+  double drafted_ms = 0;  // what the draft took for all sequences of the pass
 };
 
 // The draft's part of a cycle: rows that it is to observe first, and what it is to propose then.

@@ -170,7 +170,7 @@ void ServiceLoop::absorb(Entry& entry, const decode::PassTime& time) {
 // After a shared pass that failed: each on its own, so that only the one to blame ends.
 void ServiceLoop::run_alone(std::vector<Entry>& entries) {
   for (Entry& entry : entries) {
-    decode::PassTime time{0, true, 0};
+    decode::PassTime time{0, true, 0, sums_.passes, 1, 0};
     const double start = decode::steady_clock_ms();
     const Status passed = state_.target->forward(state_.compute, entry.request, *scratch_.target,
                                                  entry.slot->target().result());
@@ -190,15 +190,17 @@ void ServiceLoop::step() {
   std::vector<Entry> entries;
   gather(entries);
   if (entries.empty()) return;
+  const double gathered = decode::steady_clock_ms() - start;
   std::vector<model::ForwardRequest> requests;
   std::vector<model::ForwardResult*> results;
   std::size_t rows = 0;
-  bool prompts = false;
+  bool prompts = false, drafts = false;
   for (Entry& entry : entries) {
     requests.push_back(entry.request);
     results.push_back(&entry.slot->target().result());
     rows += entry.request.tokens.size();
     prompts = prompts || entry.prompt;
+    drafts = drafts || (!entry.prompt && entry.request.tokens.size() > 1);
   }
   const double pass_start = decode::steady_clock_ms();
   const Status passed = state_.target->forward(state_.compute, requests, *scratch_.target, results);
@@ -212,7 +214,8 @@ void ServiceLoop::step() {
     fail(*entries.front().slot, passed.error());
   } else {
     for (Entry& entry : entries) {
-      decode::PassTime time{ms, shared, prompts ? 0 : rows};
+      decode::PassTime time{ms,           shared,         prompts ? 0 : rows,
+                            sums_.passes, entries.size(), drafts ? gathered : 0};
       // A prompt pays for its rows; a cycle lasts as long as its pass.
       if (entry.prompt)
         time.ms *= static_cast<double>(entry.request.tokens.size()) / static_cast<double>(rows);
