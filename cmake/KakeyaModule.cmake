@@ -54,7 +54,9 @@ endfunction()
 # kakeya_cold(<target>): commands, requests, answers, downloads, reports. -Og takes the compiler three fifths of the time
 # of -O2; loops over weights, vocabularies and cached rows are in other folders.
 function(kakeya_cold target)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  if(KAKEYA_FUZZ)
+    target_compile_options(${target} PRIVATE -O0)  # as for tests, see below
+  elseif(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-Og>)
   endif()
 endfunction()
