@@ -101,6 +101,8 @@ void AutoPolicy::record_shared(const CycleCost& cost) {
     curve.add_draft(cost.block_rows, cost.draft_ms);
     if (cost.observed_rows > 0) curve.add_observe(cost.observed_rows, cost.observe_ms);
   }
+  if (cost.rows > 1 && cost.block_rows == 0)
+    curve.add_draft(cost.rows, cost.draft_ms);  // nobody else drafted
   sharing_ = true;
   if (cost.pass_rows > 1 && curve.plain_known()) {
     const double share = 1 / static_cast<double>(cost.sequences);
