@@ -29,7 +29,14 @@ void OutputParser::push(std::string_view text, Parts& parts) {
 
 void OutputParser::finish(Parts& parts) {
   while (state_ == State::kCall) {
-    close_call(scanner_->read_last(std::string_view(held_).substr(element_)), parts);
+    const CallScanner::End last = scanner_->read_last(std::string_view(held_).substr(element_));
+    if (!last.call && !given_ && format_.stream_calls) {
+      drop(element_ + last.behind);  // a call that was cut before its name was known
+      state_ = State::kContent;
+      newlines_ = !wrote_content_;
+    } else {
+      close_call(last, parts);
+    }
     while (step(parts)) {
     }
   }
