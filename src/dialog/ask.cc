@@ -84,6 +84,8 @@ Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, Dialo
   ReplyOptions reply;
   reply.parse = request.parse_output;
   reply.format = prompt.format;
+  reply.format.calls_alone = prompt.format.tool_calls && (request.tool_choice == ToolChoice::kRequired ||
+                                                          request.tool_choice == ToolChoice::kNamed);
   reply.format.stream_calls = options.rules.constraint != nullptr;
   reply.loosened = std::move(rules.loosened);
   reply.seed = options.sampling.seed;

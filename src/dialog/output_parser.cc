@@ -164,6 +164,7 @@ void OutputParser::finish_held(Parts& parts) {
     state_ = State::kContent;
     return;
   }
+  if (scanner_ && format_.calls_alone) drop(held_.size());
   if (calls_ > 0) drop(held_.find_first_not_of(scanner_->filler()) == std::string::npos ? held_.size() : 0);
   emit(OutputPart::Kind::kContent, held_.size(), parts);
 }

@@ -27,6 +27,7 @@ struct OutputFormat {
   // Calls come out while they are written, for models that a constraint holds to the form: one that the
   // output's end cuts is out by then.
   bool stream_calls = false;
+  bool calls_alone = false;  // nothing but calls may come: a tag that was cut is no content either
 };
 
 struct OutputPart {

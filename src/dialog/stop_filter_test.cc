@@ -24,7 +24,7 @@ struct Answered {
 
 // A model that writes `text`, `at_once` tokens a pass, up to the limit.
 Answered answered(const std::string& text, std::vector<std::string> stops, std::size_t at_once,
-                  FinishReason finish = FinishReason::kLength) {
+                  FinishReason finish = FinishReason::kLength, ToolChoice choice = ToolChoice::kAuto) {
   TestEngine engine;
   ScriptedService service(4096);
   const std::vector<Token> ids = *engine.encode(text, true);
@@ -40,6 +40,7 @@ Answered answered(const std::string& text, std::vector<std::string> stops, std::
   chat_of(request).tools_json = {tool("f")};
   chat_of(request).enable_thinking = true;
   request.stop_strings = std::move(stops);
+  request.tool_choice = choice;
   auto reply = ask(engine, service, std::move(request));
   Answered out;
   EXPECT_TRUE(reply.ok());
@@ -141,6 +142,7 @@ TEST(CutCalls, LeaveNothingOfTheirTags) {
     }
   }
   EXPECT_EQ(answered("2 <", {}, 1).content, "2 <");  // may be no tag at all
+  EXPECT_EQ(answered("<tool_", {}, 1, FinishReason::kLength, ToolChoice::kRequired).content, "");
 }
 
 }  // namespace
