@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "dialog/combined_constraint.h"
+#include "dialog/loose_tool.h"
 #include "dialog/prompt.h"
 
 namespace kakeya::dialog {
@@ -33,16 +34,8 @@ Result<std::vector<Tool>> read_tools(const std::vector<std::string>& tools_json)
   return tools;
 }
 
-// The same tool, whose arguments may be any object.
-std::string loosened(const std::string& text) {
-  Json tool = Json::parse(text, nullptr, false);
-  Json& function = tool.contains("function") ? tool["function"] : tool;
-  function["parameters"] = {{"type", "object"}};
-  return tool.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 Result<std::unique_ptr<TokenConstraint>> calls_of(const Engine& engine, const std::vector<Tool>& tools,
-                                                  ConstraintSpec spec) {
+                                                  ConstraintSpec spec, std::vector<std::string>& loosened) {
   spec.kind = ConstraintKind::kToolCalls;
   for (const Tool& tool : tools) spec.tools_json.push_back(tool.json);
   auto all = engine.new_constraint(spec);
@@ -57,7 +50,9 @@ Result<std::unique_ptr<TokenConstraint>> calls_of(const Engine& engine, const st
       return Error{one.error().code,
                    "tools[" + std::to_string(i) + "] (" + tools[i].name + "): " + one.error().message};
     }
-    spec.tools_json[i] = loosened(tools[i].json);
+    LooseTool loose = loosen(engine, alone, one.error());
+    spec.tools_json[i] = std::move(loose.json);
+    for (const std::string& place : loose.places) loosened.push_back(tools[i].name + place);
   }
   return engine.new_constraint(spec);
 }
@@ -81,9 +76,7 @@ Result<std::vector<Tool>> chosen_tools(const DialogRequest& request) {
 
 }  // namespace
 
-Result<std::shared_ptr<TokenConstraint>> build_constraint(const Engine& engine, const DialogRequest& request,
-                                                          bool thinking) {
-  using Made = std::shared_ptr<TokenConstraint>;
+Result<AnswerRules> build_rules(const Engine& engine, const DialogRequest& request, bool thinking) {
   KAKEYA_ASSIGN(const std::vector<Tool> tools, chosen_tools(request));
   std::unique_ptr<TokenConstraint> format, calls;
   const bool must_call =
@@ -93,7 +86,7 @@ Result<std::shared_ptr<TokenConstraint>> build_constraint(const Engine& engine, 
     if (thinking && spec.after.empty()) spec.after = kReasoningEnd;
     KAKEYA_ASSIGN(format, engine.new_constraint(spec));
   }
-  if (tools.empty()) return Made(std::move(format));
+  if (tools.empty()) return AnswerRules{std::move(format), {}};
   ConstraintSpec spec;
   // A named tool is called once, as OpenAI does it: callers read the first call.
   spec.parallel = request.parallel_tools && request.tool_choice != ToolChoice::kNamed;
@@ -105,12 +98,18 @@ Result<std::shared_ptr<TokenConstraint>> build_constraint(const Engine& engine, 
     spec.after = "<tool_call>";
     spec.optional = true;
   }
-  KAKEYA_ASSIGN(calls, calls_of(engine, tools, spec));
-  if (format) return Made(either(std::move(calls), std::move(format)));
-  if (!at_once && !tagged) return Made(calls_if_begun(engine, std::move(calls)));
-  // In the reasoning <tool_call> is only text.
-  if (!at_once && thinking) return Made(free_until(engine, kReasoningEnd, std::move(calls)));
-  return Made(std::move(calls));
+  AnswerRules rules;
+  KAKEYA_ASSIGN(calls, calls_of(engine, tools, spec, rules.loosened));
+  if (format) {
+    rules.constraint = either(std::move(calls), std::move(format));
+  } else if (!at_once && !tagged) {
+    rules.constraint = calls_if_begun(engine, std::move(calls));
+  } else if (!at_once && thinking) {  // in the reasoning <tool_call> is only text
+    rules.constraint = free_until(engine, kReasoningEnd, std::move(calls));
+  } else {
+    rules.constraint = std::move(calls);
+  }
+  return rules;
 }
 
 }  // namespace kakeya::dialog

@@ -60,7 +60,8 @@ Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, Dialo
   ServiceRequest out;
   GenerateOptions& options = out.options;
   options.rules = request.rules;
-  KAKEYA_ASSIGN(options.rules.constraint, build_constraint(engine, request, prompt.thinking));
+  KAKEYA_ASSIGN(AnswerRules rules, build_rules(engine, request, prompt.thinking));
+  options.rules.constraint = std::move(rules.constraint);
   resolve_sampling(request.sampling, engine.sampling_defaults(), options);
   const auto fits = static_cast<int>(std::min<std::size_t>(context - prompt.ids.size(), 1 << 30));
   options.max_tokens = std::min(request.max_tokens.value_or(fits), fits);
@@ -73,7 +74,6 @@ Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, Dialo
   options.extra_stop_ids = std::move(request.stop_ids);
 
   out.prompt = std::move(prompt.ids);
-  out.stop_strings = std::move(request.stop_strings);
   out.kv = std::move(request.kv);
   out.draft_kv = std::move(request.draft_kv);
   out.client = std::move(request.client);
@@ -84,8 +84,13 @@ Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, Dialo
   ReplyOptions reply;
   reply.parse = request.parse_output;
   reply.format = prompt.format;
+  reply.format.calls_alone = prompt.format.tool_calls && (request.tool_choice == ToolChoice::kRequired ||
+                                                          request.tool_choice == ToolChoice::kNamed);
   reply.format.stream_calls = options.rules.constraint != nullptr;
+  reply.loosened = std::move(rules.loosened);
   reply.seed = options.sampling.seed;
+  // Tags and arguments of calls are no text that a stop string is for, but the service sees all of it.
+  (prompt.format.tool_calls ? reply.stop_strings : out.stop_strings) = std::move(request.stop_strings);
   reply.text_of = [&engine](Token id) { return engine.decode({&id, 1}, true); };
   KAKEYA_ASSIGN(auto answer, service.submit(std::move(out)));
   return std::unique_ptr<Reply>(std::make_unique<AnswerReply>(std::move(answer), std::move(reply)));

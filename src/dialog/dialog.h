@@ -40,7 +40,7 @@ struct DialogRequest {
   TokenRules rules;                         // constraint is set by ask()
   int logprobs = -1, prompt_logprobs = -1;  // as GenerateOptions; the latter only without parse_output
   std::optional<int> max_tokens;            // not set, or more than fits: what fits; 0 = the prompt alone
-  std::vector<std::string> stop_strings;
+  std::vector<std::string> stop_strings;    // with tools: of the content alone, else of all that is written
   std::vector<Token> stop_ids;
   bool ignore_stop = false;
   std::optional<Speculation> speculation;  // not set: auto
@@ -59,6 +59,9 @@ struct Summary {
   bool tool_calls = false;           // at least one whole call was made
   std::size_t reasoning_tokens = 0;  // tags included
   std::uint64_t seed = 0;            // in effect
+  // Keywords of the tools' schemas that calls were not held to, as "NAME#/properties/a/multipleOf": the
+  // tool's name and the place in its parameters; "NAME#" is all of them.
+  std::vector<std::string> loosened;
 };
 
 struct AnswerPart {
@@ -98,9 +101,10 @@ class Reply {
 };
 
 // Renders, checks, constrains and submits. The engine outlives the reply. A tool's schema that cannot be kept
-// is refused when the tool is "strict", else its arguments may be any object. Errors: kContextOverflow ("This
-// model's maximum context length is N tokens. However, ..."), kInvalidArgument (tool_name not among the
-// tools, roles, ...), those of Engine::new_constraint and Service::submit.
+// is refused when the tool is "strict", else what cannot be kept of it is dropped (Summary::loosened).
+// Errors: kContextOverflow ("This model's maximum context length is N tokens. However, ..."),
+// kInvalidArgument (tool_name not among the tools, roles, ...), those of Engine::new_constraint and
+// Service::submit.
 Result<std::unique_ptr<Reply>> ask(const Engine& engine, Service& service, DialogRequest request);
 
 }  // namespace kakeya::dialog

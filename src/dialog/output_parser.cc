@@ -29,7 +29,14 @@ void OutputParser::push(std::string_view text, Parts& parts) {
 
 void OutputParser::finish(Parts& parts) {
   while (state_ == State::kCall) {
-    close_call(scanner_->read_last(std::string_view(held_).substr(element_)), parts);
+    const CallScanner::End last = scanner_->read_last(std::string_view(held_).substr(element_));
+    if (!last.call && !given_ && format_.stream_calls) {
+      drop(element_ + last.behind);  // a call that was cut before its name was known
+      state_ = State::kContent;
+      newlines_ = !wrote_content_;
+    } else {
+      close_call(last, parts);
+    }
     while (step(parts)) {
     }
   }
@@ -157,6 +164,7 @@ void OutputParser::finish_held(Parts& parts) {
     state_ = State::kContent;
     return;
   }
+  if (scanner_ && format_.calls_alone) drop(held_.size());
   if (calls_ > 0) drop(held_.find_first_not_of(scanner_->filler()) == std::string::npos ? held_.size() : 0);
   emit(OutputPart::Kind::kContent, held_.size(), parts);
 }

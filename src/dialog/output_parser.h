@@ -27,6 +27,7 @@ struct OutputFormat {
   // Calls come out while they are written, for models that a constraint holds to the form: one that the
   // output's end cuts is out by then.
   bool stream_calls = false;
+  bool calls_alone = false;  // nothing but calls may come: a tag that was cut is no content either
 };
 
 struct OutputPart {
@@ -44,8 +45,9 @@ struct OutputPart {
 
 // Left out: the tags, new lines around the reasoning and after it, white space before a call and at the end
 // after one. A call that is none after all comes back as content, tags and all, and so does one that the
-// output's end cut. A call comes out when it is complete (its end was seen, or only its outer end tag is
-// missing), or with `stream_calls` in pieces.
+// output's end cut; with `stream_calls`, where it can be nothing but a call, what is not out yet is dropped.
+// A call comes out when it is complete (its end was seen, or only its outer end tag is missing), or with
+// `stream_calls` in pieces.
 class OutputParser {
  public:
   explicit OutputParser(OutputFormat format);

@@ -72,10 +72,14 @@ void AnswerReply::absorb_text(ServiceEvent event) {
     ready_.push_back(std::move(part));
     return;
   }
+  if (stops_.found()) return;  // tokens that were on their way when the answer was cancelled
   tokens_.add(event);
   std::vector<OutputPart> parts;
   parser_.push(event.text, parts);
-  give_out(std::move(parts), event.elapsed_ms);
+  std::vector<OutputPart> shown;
+  for (OutputPart& part : parts) stops_.pass(std::move(part), shown);
+  give_out(std::move(shown), event.elapsed_ms);
+  if (stops_.found()) answer_->cancel();
 }
 
 void AnswerReply::give_out(std::vector<OutputPart> parts, double elapsed_ms) {
@@ -97,16 +101,27 @@ void AnswerReply::give_out(std::vector<OutputPart> parts, double elapsed_ms) {
 
 void AnswerReply::finish(ServiceEvent event) {
   if (options_.parse) {
-    std::vector<OutputPart> parts;
+    std::vector<OutputPart> parts, shown;
     parser_.finish(parts);
-    give_out(std::move(parts), event.elapsed_ms);
+    for (OutputPart& parsed : parts) stops_.pass(std::move(parsed), shown);
+    stops_.finish(shown);
+    give_out(std::move(shown), event.elapsed_ms);
   }
   AnswerPart part = part_of(AnswerPart::Kind::kFinished, event.elapsed_ms);
   part.summary.emplace();
   part.summary->completion = std::move(event.completion);
   part.summary->tool_calls = parser_.calls() > 0;
+  if (stops_.found()) {
+    Completion& done = part.summary->completion;
+    done.finish = FinishReason::kStop;
+    done.stop_string = *stops_.found();
+    done.stop_id.reset();
+    done.usage.output_tokens = tokens_.count_before(stops_.end());  // not those of the pass behind it
+    part.summary->tool_calls = calls_ > 0;                          // those behind it do not count
+  }
   part.summary->reasoning_tokens = tokens_.count_before(parser_.reasoning_end());
   part.summary->seed = options_.seed;
+  part.summary->loosened = options_.loosened;
   ready_.push_back(std::move(part));
   over_ = true;
 }

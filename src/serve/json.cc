@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -37,6 +38,37 @@ std::optional<std::string> out_of_bounds(std::string_view text) {
   return {};
 }
 
+// The escape \uXXXX at `at`, if there is one.
+std::optional<unsigned> escape_at(std::string_view text, std::size_t at) {
+  if (at + 6 > text.size() || text[at] != '\\' || text[at + 1] != 'u') return {};
+  unsigned value = 0;
+  const char* end = text.data() + at + 6;
+  const auto [stop, error] = std::from_chars(text.data() + at + 2, end, value, 16);
+  return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
+}
+
+bool is_high(std::optional<unsigned> unit) { return unit && *unit >= 0xd800 && *unit < 0xdc00; }
+bool is_low(std::optional<unsigned> unit) { return unit && *unit >= 0xdc00 && *unit < 0xe000; }
+
+// Escapes of half a character, which clients write where they cut a text, become U+FFFD; sizes stay. Nothing
+// when there is none.
+std::optional<std::string> without_halves(std::string_view text) {
+  std::optional<std::string> out;
+  for (std::size_t i = text.find('\\'); i < text.size(); i = text.find('\\', i)) {
+    const auto unit = escape_at(text, i);
+    if (is_high(unit) && is_low(escape_at(text, i + 6))) {
+      i += 12;
+    } else if (is_high(unit) || is_low(unit)) {
+      if (!out) out.emplace(text);
+      out->replace(i + 2, 4, "fffd");
+      i += 6;
+    } else {
+      i += 2;  // an escaped backslash begins no escape
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string dump(const Json& value) { return value.dump(-1, ' ', true, Json::error_handler_t::replace); }
@@ -65,6 +97,8 @@ std::optional<http::ApiError> parse_body(std::string_view body, Json& out) {
     error.message = "The request's body: " + *problem + ".";
     return error;
   }
+  const auto mended = without_halves(body);
+  if (mended) body = *mended;
   try {
     out = Json::parse(body.begin(), body.end());
   } catch (const Json::parse_error& problem) {

@@ -14,7 +14,8 @@ namespace kakeya::serve {
 
 using Json = nlohmann::ordered_json;
 
-// `body` becomes an object; order of keys kept, of duplicates the last one wins. The error says where.
+// `body` becomes an object; an escape of half a surrogate pair is U+FFFD; order of keys kept, of duplicates
+// the last one wins. The error says where.
 std::optional<http::ApiError> parse_body(std::string_view body, Json& out);
 http::Response json_response(const Json& body, int status = 200);
 // ASCII, invalid UTF-8 replaced.

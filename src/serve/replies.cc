@@ -36,6 +36,7 @@ std::string param_of(const Context& context, const dialog::DialogRequest& reques
     const std::size_t n = std::char_traits<char>::length(name);
     if (error.message.size() > n && (error.message[n] == ':' || error.message[n] == '[')) return name;
   }
+  if (error.message.starts_with("slot")) return "id_slot";
   if (!request.format) return {};
   const auto alone = context.engine.new_constraint(*request.format);
   return alone.ok() ? std::string() : request.format_name;
@@ -57,10 +58,17 @@ void apply_defaults(const RequestDefaults& defaults, dialog::DialogRequest& requ
 }
 
 std::optional<http::ApiError> ask_all(Context& context, const std::vector<dialog::DialogRequest>& requests,
-                                      int n, Replies& replies) {
+                                      int n, Replies& replies, const char* prompt_field) {
   if (context.draining) return api_error({ErrorCode::kUnavailable, "The server is closing."}, true);
-  const bool several = requests.size() * static_cast<std::size_t>(n) > 1;
-  const std::uint64_t group = several ? next_group() : 0;
+  const std::size_t count = requests.size() * static_cast<std::size_t>(n);
+  const ServiceOptions& room = context.service.options();
+  if (count > room.slots + room.max_queue) {
+    const std::string field = n > 1 ? "n" : prompt_field;
+    return bad_field(field, field + ": found " + std::to_string(count) + " answers, expected at most " +
+                                std::to_string(room.slots + room.max_queue) +
+                                ", what this server runs and keeps waiting (--slots, --queue).");
+  }
+  const std::uint64_t group = count > 1 ? next_group() : 0;
   for (const dialog::DialogRequest& request : requests) {
     for (int i = 0; i < n; ++i) {
       dialog::DialogRequest copy = request;
@@ -71,6 +79,7 @@ std::optional<http::ApiError> ask_all(Context& context, const std::vector<dialog
       if (!reply.ok()) {
         replies.clear();
         http::ApiError told = api_error(reply.error(), context.draining);
+        if (reply.error().code == ErrorCode::kContextOverflow) told.param = prompt_field;
         if (told.param.empty()) told.param = param_of(context, request, reply.error());
         return told;
       }

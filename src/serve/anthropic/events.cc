@@ -70,7 +70,7 @@ void Events::text(const char* block, const char* delta, const char* field, const
                  {"delta", {{"type", delta}, {field, piece}}}});
 }
 
-void Events::finish(const dialog::AnswerPart& part, std::vector<Json>& out) {
+void Events::finish(const dialog::AnswerPart& part, const Json& report, std::vector<Json>& out) {
   start(out);
   close_block(out);
   const Completion& done = part.summary->completion;
@@ -81,10 +81,11 @@ void Events::finish(const dialog::AnswerPart& part, std::vector<Json>& out) {
       {{"type", "message_delta"},
        {"delta", {{"stop_reason", message_["stop_reason"]}, {"stop_sequence", message_["stop_sequence"]}}},
        {"usage", message_["usage"]}});
+  if (!report.is_null()) message_["kakeya"] = out.back()["kakeya"] = report;
   out.push_back({{"type", "message_stop"}});
 }
 
-std::vector<Json> Events::add(const dialog::AnswerPart& part) {
+std::vector<Json> Events::add(const dialog::AnswerPart& part, const Json& report) {
   std::vector<Json> out;
   switch (part.kind) {
     case Kind::kStarted:
@@ -110,7 +111,7 @@ std::vector<Json> Events::add(const dialog::AnswerPart& part) {
                      {"delta", {{"type", "input_json_delta"}, {"partial_json", part.text}}}});
       break;
     case Kind::kFinished:
-      finish(part, out);
+      finish(part, report, out);
       break;
     default:
       break;

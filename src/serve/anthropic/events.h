@@ -14,7 +14,8 @@ class Events {
  public:
   explicit Events(std::string model);
 
-  std::vector<Json> add(const dialog::AnswerPart& part);
+  // `report`: "kakeya" of the message, with kFinished.
+  std::vector<Json> add(const dialog::AnswerPart& part, const Json& report = nullptr);
   // The whole message, up to the last part added.
   const Json& message() const { return message_; }
 
@@ -24,7 +25,7 @@ class Events {
   void close_block(std::vector<Json>& out);
   void text(const char* block, const char* delta, const char* field, const std::string& piece,
             std::vector<Json>& out);
-  void finish(const dialog::AnswerPart& part, std::vector<Json>& out);
+  void finish(const dialog::AnswerPart& part, const Json& report, std::vector<Json>& out);
 
   Json message_;
   bool started_ = false;

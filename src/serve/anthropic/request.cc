@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "serve/failures.h"
+#include "serve/shared_fields.h"
 #include "serve/wire/content.h"
 
 namespace kakeya::serve::anthropic {
@@ -151,12 +152,39 @@ void read_sampling(Fields& fields, dialog::DialogRequest& request, bool counting
   if (max_tokens) request.max_tokens = static_cast<int>(*max_tokens);
   if (const auto value = fields.number("temperature", 0, 2))
     request.sampling.temperature = static_cast<float>(*value);
-  if (const auto value = fields.number("top_p", 0, 1)) request.sampling.top_p = static_cast<float>(*value);
+  request.sampling.top_p = read_top_p(fields);
   if (const auto value = fields.integer("top_k", 0, 1 << 30))
     request.sampling.top_k = static_cast<int>(*value);
   for (std::string& text : fields.texts("stop_sequences", kMaxStops)) {
     if (!text.empty()) request.stop_strings.push_back(std::move(text));
   }
+}
+
+void read_schema(Fields& fields, const char* name, dialog::DialogRequest& request) {
+  const Json* found = fields.object(name);
+  if (found == nullptr) return;
+  Fields format(*found, fields.name_of(name) + ".");
+  if (format.text("type") != "json_schema") format.fail("type", "expected json_schema.");
+  const Json* schema = format.object("schema");
+  if (schema == nullptr) format.fail("schema", "expected a JSON schema.");
+  if (schema != nullptr) request.format = wire::schema_constraint(*schema);
+  request.format_name = fields.name_of(name);
+  fields.merge(format);
+}
+
+// output_config.format, and output_format as it was called before.
+void read_format(Fields& fields, dialog::DialogRequest& request) {
+  read_schema(fields, "output_format", request);
+  const Json* found = fields.object("output_config");
+  if (found == nullptr) return;
+  Fields config(*found, "output_config.");
+  read_schema(config, "format", request);
+  fields.merge(config);
+}
+
+void refuse_unsupported(Fields& fields) {
+  constexpr Refused kRefused[] = {{"mcp_servers", off::nothing, "none"}, {"container", off::never, "none"}};
+  refuse_unless_off(fields, kRefused);
 }
 
 std::optional<ApiError> read_turns(Fields& fields, ChatRequest& chat) {
@@ -197,7 +225,10 @@ std::variant<Call, ApiError> read_messages(std::string_view body, bool counting)
   call.model = fields.text("model").value_or("");
   if (call.model.empty()) fields.fail("model", "expected the name of a model.");
   call.stream = fields.boolean("stream", false);
+  refuse_unsupported(fields);
+  if (const Json* own = fields.object("kakeya")) call.switches = *own;
   read_sampling(fields, call.request, counting);
+  read_format(fields, call.request);
   read_thinking(fields, chat);
   read_tools(fields, chat);
   read_tool_choice(fields, call.request);

@@ -9,6 +9,8 @@
 #include "serve/failures.h"
 #include "serve/http/sse.h"
 #include "serve/replies.h"
+#include "serve/report.h"
+#include "serve/switches.h"
 
 namespace kakeya::serve::anthropic {
 namespace {
@@ -53,7 +55,7 @@ Response stream_events(Context& context, std::shared_ptr<Replies> replies, std::
       if (part.kind == dialog::AnswerPart::Kind::kFailed) {
         return send_all(writer, {error_object(api_error(part.error, context.draining))});
       }
-      return send_all(writer, events->add(part));
+      return send_all(writer, events->add(part, report_of(part, context)));
     };
     hooks.gone = [&] { return writer.gone(); };
     hooks.silent = [&] { return writer.keepalive(); };
@@ -63,7 +65,7 @@ Response stream_events(Context& context, std::shared_ptr<Replies> replies, std::
 
 http::Answer whole_message(Context& context, const Request& request, Replies& replies, Events& events) {
   std::vector<WholeAnswer> unused;
-  const auto add = [&](const dialog::AnswerPart& part) { events.add(part); };
+  const auto add = [&](const dialog::AnswerPart& part) { events.add(part, report_of(part, context)); };
   if (const auto error = collect(context, request, replies, unused, add)) return *error;
   return json_response(events.message());
 }
@@ -73,6 +75,7 @@ http::Answer messages(Context& context, const Request& request) {
   if (const auto* error = std::get_if<ApiError>(&read)) return *error;
   Call& call = std::get<Call>(read);
   if (!context.serves(call.model)) return model_not_found(call.model, context.model_id);
+  if (auto error = apply_switches(call.switches, context, call.request)) return *error;
   call.request.client = request.remote;
   auto replies = std::make_shared<Replies>();
   if (const auto error = ask_all(context, {std::move(call.request)}, 1, *replies)) return *error;

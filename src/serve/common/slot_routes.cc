@@ -61,7 +61,16 @@ Answer keep_slot(Context& context, const Request& request, int slot, bool save) 
     return bad_field("filename",
                      fmt::format("filename: '{}' is not in the folder of --slot-save-path.", name));
   }
-  if (!tokens.ok()) return api_error(tokens.error(), context.draining);
+  if (!tokens.ok() && !save && tokens.error().code == ErrorCode::kCorruptData) {
+    return bad_field("filename", fmt::format("filename: '{}' is damaged, or no saved slot.", name));
+  }
+  if (!tokens.ok()) {
+    Error told = tokens.error();  // folders of this machine are nobody's business
+    for (std::size_t at = told.message.find(path); at != std::string::npos; at = told.message.find(path)) {
+      told.message.replace(at, path.size(), name);
+    }
+    return api_error(told, context.draining);
+  }
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
   return json_response({{"id_slot", slot},
                         {"filename", name},

@@ -76,7 +76,12 @@ Answer detokenize(const Context& context, const Request& request) {
   Fields fields(body);
   const Json* tokens = fields.array("tokens");
   std::string text;
-  if (tokens != nullptr && !tokens->empty()) {
+  for (std::size_t i = 0; tokens != nullptr && i < tokens->size(); ++i) {
+    if ((*tokens)[i].is_number_integer()) continue;
+    fields.fail("tokens",
+                "[" + std::to_string(i) + "]: found " + describe((*tokens)[i]) + ", expected a token id.");
+  }
+  if (fields.ok() && tokens != nullptr && !tokens->empty()) {
     const auto ids = openai::read_prompts(fields, "tokens", context, {.at_most = 0});
     if (fields.ok()) text = context.engine.decode(ids.front(), false);
   } else if (tokens == nullptr) {

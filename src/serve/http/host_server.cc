@@ -10,6 +10,7 @@
 #include <system_error>
 #include <thread>
 
+#include "serve/http/framing.h"
 #include "serve/http/router.h"
 
 namespace kakeya::serve::http {
@@ -44,7 +45,8 @@ struct InFlight {
   bool handled = false;    // an application answer stands in the response
   bool close = false;      // the connection ends with this response
   std::size_t unread = 0;  // bytes of a body that nobody reads
-  bool malformed_length = false;
+  Framing framing;
+  bool told_close = false;   // the client ends the connection, and cpp-httplib says it
   bool old_version = false;  // HTTP/1.0
   std::shared_ptr<Unstarted> unstarted;
 };
@@ -99,25 +101,6 @@ class Threads : public httplib::TaskQueue {
   std::condition_variable idle_;
   std::size_t running_ = 0;
 };
-
-bool body_expected(const std::string& method) {
-  return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE";
-}
-
-// "content-length: 5" -> 5; nothing when it is no number or two contradict each other.
-std::optional<std::size_t> content_length(const httplib::Headers& headers) {
-  const auto [first, last] = headers.equal_range("Content-Length");
-  std::optional<std::size_t> length;
-  for (auto at = first; at != last; ++at) {
-    const std::string& text = at->second;
-    if (text.empty() || text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
-      return {};
-    const std::size_t value = std::stoull(text);
-    if (length && *length != value) return {};
-    length = value;
-  }
-  return length.value_or(0);
-}
 
 }  // namespace
 
@@ -215,11 +198,13 @@ void HostServer::set_up(httplib::Request& in) {
   in.path = "/";
   in.ranges.clear();
   in.headers.erase("Accept-Encoding");  // compressing tokens one by one gains nothing
-  const bool chunked = in.headers.count("Transfer-Encoding") != 0;
-  const auto length = content_length(in.headers);
-  now.malformed_length = !length || (chunked && in.headers.count("Content-Length") != 0);
-  now.unread = length.value_or(0);
-  now.close = now.malformed_length || chunked;  // until the body was read
+  now.framing = framing_of(now.request.headers, now.old_version);
+  now.told_close = now.request.headers.get("connection") == "close";
+  now.unread = now.framing.length;
+  const bool chunked = now.framing.chunked;
+  now.close = now.framing.refusal != 0 || chunked;  // until the body was read
+  // Nobody is asked for a body that is refused.
+  if (now.framing.refusal != 0 || now.unread > options_.max_body_bytes) in.headers.erase("Expect");
   if (body_expected(in.method) && !chunked && now.unread == 0) {
     in.headers.erase("Content-Length");
     in.headers.emplace("Content-Length", "0");  // cpp-httplib would wait for the end of the connection
@@ -228,9 +213,8 @@ void HostServer::set_up(httplib::Request& in) {
 
 httplib::Server::HandlerResponse HostServer::before(httplib::Response& out) {
   InFlight& now = g_in_flight;
-  if (now.malformed_length) {
-    send(application_.broken(now.request, 400, "Content-Length and Transfer-Encoding contradict each other"),
-         out);
+  if (now.framing.refusal != 0) {
+    send(application_.broken(now.request, now.framing.refusal, now.framing.why), out);
     return HandlerResponse::Handled;
   }
   if (auto early = application_.before_body(now.request)) {
@@ -288,7 +272,7 @@ void HostServer::send(Response response, httplib::Response& out) {
   for (const auto& [name, value] : response.headers) out.set_header(name, value);
   // HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
   if (response.stream && now.old_version) now.close = true;
-  if (now.close) out.set_header("Connection", "close");
+  if (now.close && !now.told_close) out.set_header("Connection", "close");
   if (!response.stream) {
     out.set_content(response.body, response.content_type);
     return;

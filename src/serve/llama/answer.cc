@@ -5,6 +5,7 @@
 
 #include "serve/openai/drafted.h"
 #include "serve/openai/usage.h"
+#include "serve/report.h"
 
 namespace kakeya::serve::llama {
 namespace {
@@ -141,7 +142,7 @@ Json whole_json(const CompletionCall& call, std::size_t index, const WholeAnswer
   if (call.n_probs() > 0 && !streamed) {
     body["completion_probabilities"] = probabilities(answer.logprobs, call, context.engine);
   }
-  body["kakeya"] = openai::kakeya_json(*answer.summary, context);
+  body["kakeya"] = kakeya_json(*answer.summary, context);
   if (call.response_fields.empty()) return body;
   Json chosen = Json::object();
   for (const std::string& path : call.response_fields) {

@@ -14,89 +14,6 @@ namespace {
 constexpr std::size_t kMaxPrompts = 64, kMaxFields = 64, kMaxFiles = 256;
 constexpr int kMaxProbabilities = 20;
 
-bool at_most(const Json& value, double limit) { return value.is_number() && value.get<double>() <= limit; }
-bool off(const Json& value) { return at_most(value, 0); }
-bool one(const Json& value) { return value.is_number() && value.get<double>() == 1; }
-bool no(const Json& value) { return value.is_boolean() && !value.get<bool>(); }
-bool nothing(const Json& value) {
-  return value.empty() || (value.is_string() && value.get_ref<const std::string&>().empty());
-}
-
-// llama-server's order of samplers, by its names. What we lack among them is off (generation_fields.cc).
-bool usual_samplers(const Json& value) {
-  static const std::vector<std::string> kUsual = {"penalties", "dry",   "top_n_sigma", "top_k",      "typ_p",
-                                                  "top_p",     "min_p", "xtc",         "temperature"};
-  if (value.is_string()) return value == "edskypmxt";
-  if (!value.is_array()) return false;
-  std::vector<std::string> names;
-  for (const Json& name : value) {
-    if (!name.is_string()) return false;
-    names.push_back(name == "typical_p" ? "typ_p" : name.get<std::string>());
-  }
-  auto at = kUsual.begin();
-  for (const std::string& name : names) {
-    at = std::find(at, kUsual.end(), name);
-    if (at == kUsual.end()) return false;
-  }
-  const auto has = [&](const char* name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  return has("top_k") && has("top_p") && has("min_p") && has("temperature");
-}
-
-// What llama-server can do and this server cannot: taken with the value that switches it off.
-struct Refused {
-  const char* name;
-  bool (*harmless)(const Json& value);
-  const char* expected;
-};
-constexpr Refused kRefused[] = {
-    {"n_indent", off, "0"},
-    {"n_cache_reuse", off, "0"},
-    {"min_keep", [](const Json& value) { return at_most(value, 1); }, "0 or 1"},
-    {"typ_p", one, "1"},
-    {"tfs_z", one, "1"},
-    {"penalize_nl", no, "false"},
-    {"adaptive_target", [](const Json& value) { return at_most(value, -1e-9); }, "-1"},
-    {"samplers", usual_samplers, "the usual order, or none: the chain is temperature, top_k, top_p, min_p"},
-    {"lora", nothing, "none"},
-    {"image_data", nothing, "none"},
-    {"system_prompt", nothing, "none"},
-    {"backend_sampling", no, "false"},
-    {"grammar_lazy", no, "false"},
-    {"grammar_triggers", nothing, "none"},
-    {"preserved_tokens", nothing, "none"},
-    {"chat_format", off, "0"},
-    {"reasoning_format", [](const Json& value) { return value == "none" || value == "auto"; }, "none"},
-    {"reasoning_in_content", no, "false"},
-    {"reasoning_budget_tokens", [](const Json& value) { return at_most(value, -1); }, "-1"},
-    {"speculative.n_min", off, "0"},
-    {"speculative.p_min", off, "0"},
-    {"sse_ping_interval", [](const Json& value) { return value.is_number() && value.get<double>() > 0; },
-     "more than 0: a silent stream gets a comment every 10 seconds"},
-    {"verbose", no, "false"},
-};
-
-void refuse_unsupported(Fields& fields) {
-  for (const Refused& refused : kRefused) {
-    const Json* value = fields.find(refused.name);
-    if (value == nullptr || refused.harmless(*value)) continue;
-    fields.refuse(refused.name, fmt::format("found {}, but this server does not have it; expected {}.",
-                                            describe(*value), refused.expected));
-  }
-}
-
-void read_draft(Fields& fields, dialog::DialogRequest& common) {
-  const auto most = fields.integer("speculative.n_max", 0);
-  if (most == 0) common.speculation = Speculation::kOff;
-  if (most.value_or(0) > 0) {
-    fields.refuse("speculative.n_max",
-                  fmt::format("found {}, expected 0 (no draft) or nothing; kakeya.verify_width says how much "
-                              "of a draft is verified.",
-                              *most));
-  }
-}
-
 void read_probabilities(Fields& fields, const Context& context, CompletionCall& out,
                         dialog::DialogRequest& common) {
   const auto n_probs = fields.integer("n_probs", 0, kMaxProbabilities);
@@ -113,11 +30,9 @@ void read_probabilities(Fields& fields, const Context& context, CompletionCall& 
 dialog::DialogRequest read_common(Fields& fields, const Context& context, CompletionCall& out) {
   dialog::DialogRequest common;
   common.parse_output = false;
-  refuse_unsupported(fields);
   openai::read_generation(fields, context, common, openai::Dialect::kLlama);
   openai::read_format(fields, common);
   apply_defaults(context.options.defaults, common);
-  read_draft(fields, common);
   read_probabilities(fields, context, out, common);
   out.n_predict = common.max_tokens.value_or(-1);
   out.n = static_cast<int>(

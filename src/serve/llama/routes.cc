@@ -66,7 +66,7 @@ Answer complete(Context& context, const Request& request, Reader read) {
   auto run = std::make_shared<Run>();
   if (auto error = read(body, context, run->call)) return *error;
   for (dialog::DialogRequest& dialog : run->call.dialogs) dialog.client = client_of(request, body);
-  if (auto error = ask_all(context, run->call.dialogs, run->call.n, run->replies)) return *error;
+  if (auto error = ask_all(context, run->call.dialogs, run->call.n, run->replies, "prompt")) return *error;
   if (run->call.predict_ms > 0) {
     for (auto& reply : run->replies) {
       reply = std::make_unique<TimeLimitedReply>(std::move(reply),

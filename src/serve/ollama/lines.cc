@@ -84,7 +84,7 @@ Json Lines::last(const dialog::AnswerPart& part) const {
   return line;
 }
 
-std::vector<Json> Lines::add(const dialog::AnswerPart& part) {
+std::vector<Json> Lines::add(const dialog::AnswerPart& part, const Json& report) {
   std::vector<Json> out;
   switch (part.kind) {
     case Kind::kReasoning:
@@ -107,6 +107,7 @@ std::vector<Json> Lines::add(const dialog::AnswerPart& part) {
     case Kind::kFinished:
       end_call(out);
       out.push_back(last(part));
+      if (!report.is_null()) out.back()["kakeya"] = report;
       whole_ = out.back();
       if (generate_) {
         whole_["response"] = content_;

@@ -18,7 +18,8 @@ class Lines {
   Lines(std::string model, bool generate) : model_(std::move(model)), generate_(generate) {}
 
   // The objects that this part makes; the last one has "done": true. A tool call leaves as a whole.
-  std::vector<Json> add(const dialog::AnswerPart& part);
+  // `report`: "kakeya" of the last object, with kFinished.
+  std::vector<Json> add(const dialog::AnswerPart& part, const Json& report = nullptr);
   // Nothing new: an object that every reader of the stream takes. Blank lines break some of them.
   Json keepalive() const { return object("", ""); }
   // Answers with nothing to generate.

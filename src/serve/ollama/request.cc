@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "serve/failures.h"
+#include "serve/shared_fields.h"
 #include "serve/wire/content.h"
 
 namespace kakeya::serve::ollama {
@@ -27,7 +28,7 @@ void read_options(Fields& fields, dialog::DialogRequest& request) {
   const auto limit = options.integer("num_predict", -2, 1 << 30);  // -1 and -2: no limit of its own
   if (limit && *limit >= 0) request.max_tokens = static_cast<int>(*limit);
   request.sampling.temperature = number(options, "temperature", 0, 100);
-  request.sampling.top_p = number(options, "top_p", 0, 1);
+  request.sampling.top_p = read_top_p(options);
   request.sampling.min_p = number(options, "min_p", 0, 1);
   request.sampling.repetition_penalty = number(options, "repeat_penalty", 0.01, 100);
   if (const auto top_k = options.integer("top_k", 0, 1 << 30))
@@ -42,6 +43,9 @@ void read_options(Fields& fields, dialog::DialogRequest& request) {
   for (std::string& text : options.texts("stop", kMaxStops)) {
     if (!text.empty()) request.stop_strings.push_back(std::move(text));
   }
+  constexpr Refused kRefused[] = {
+      {"mirostat", off::zero, "0"}, {"typical_p", off::one, "1"}, {"tfs_z", off::one, "1"}};
+  refuse_unless_off(options, kRefused);
   fields.merge(options);
 }
 
@@ -126,6 +130,10 @@ void read_tools(Fields& fields, ChatRequest& chat) {
     Fields function(tool["function"], fmt::format("tools[{}].function.", i));
     const std::string name = function.text("name").value_or("");
     if (name.empty()) function.fail("name", "expected a name.");
+    const Json* parameters = function.find("parameters");
+    if (parameters != nullptr && !parameters->is_object() && !parameters->empty()) {
+      function.fail("parameters", fmt::format("found {}, expected an object.", describe(*parameters)));
+    }
     chat.tools_json.push_back(
         wire::function_tool(name, function.find("description"), function.find("parameters")));
     fields.merge(function);
@@ -136,6 +144,9 @@ void read_common(Fields& fields, Call& call) {
   call.model = fields.text("model").value_or("");
   if (call.model.empty()) fields.fail("model", "expected the name of a model.");
   call.stream = fields.boolean("stream", true);
+  constexpr Refused kRefused[] = {{"logprobs", off::no, "false"}, {"top_logprobs", off::zero, "0"}};
+  refuse_unless_off(fields, kRefused);
+  if (const Json* own = fields.object("kakeya")) call.switches = *own;
   read_options(fields, call.request);
   read_format(fields, call.request);
 }

@@ -1,10 +1,12 @@
 // Ollama's /api/chat and /api/generate bodies -> a dialog request. Nothing here talks to a model.
 #pragma once
+#include <nlohmann/json.hpp>
 #include <string>
 #include <variant>
 
 #include "dialog/dialog.h"
 #include "serve/http/message.h"
+#include "serve/json.h"
 
 namespace kakeya::serve::ollama {
 
@@ -20,6 +22,7 @@ struct Call {
     bool infill = false;  // fill between prompt and suffix
   };
   std::optional<Raw> raw;
+  Json switches;  // "kakeya" as it came; null without
 };
 
 std::variant<Call, http::ApiError> read_chat(std::string_view body);

@@ -14,6 +14,9 @@
 #include "serve/ollama/lines.h"
 #include "serve/ollama/request.h"
 #include "serve/replies.h"
+#include "serve/report.h"
+#include "serve/shared_fields.h"
+#include "serve/switches.h"
 
 namespace kakeya::serve::ollama {
 namespace {
@@ -76,7 +79,7 @@ Response stream_lines(Context& context, std::shared_ptr<Replies> replies, std::s
     DriveHooks hooks;
     const auto send = [&](const Json& line) { return writer.write(dump(line) + "\n"); };
     hooks.part = [&](std::size_t, const dialog::AnswerPart& part) {
-      const std::vector<Json> made = lines->add(part);
+      const std::vector<Json> made = lines->add(part, report_of(part, context));
       return std::all_of(made.begin(), made.end(), send);
     };
     hooks.gone = [&] { return writer.gone(); };
@@ -88,7 +91,7 @@ Response stream_lines(Context& context, std::shared_ptr<Replies> replies, std::s
 
 http::Answer whole_answer(Context& context, const Request& request, Replies& replies, Lines& lines) {
   std::vector<WholeAnswer> unused;
-  const auto add = [&](const dialog::AnswerPart& part) { lines.add(part); };
+  const auto add = [&](const dialog::AnswerPart& part) { lines.add(part, report_of(part, context)); };
   if (const auto error = collect(context, request, replies, unused, add)) return *error;
   return json_response(lines.whole());
 }
@@ -97,6 +100,7 @@ http::Answer answer(Context& context, const Request& request, std::variant<Call,
   if (const auto* error = std::get_if<ApiError>(&read)) return *error;
   Call& call = std::get<Call>(read);
   if (const auto error = check_model(context, call.model)) return *error;
+  if (const auto error = apply_switches(call.switches, context, call.request)) return *error;
   auto lines = std::make_shared<Lines>(call.model, call.generate);
   if (call.load_only) return json_response(lines->loaded(false));
   if (call.raw) {
@@ -119,6 +123,7 @@ http::Answer embed(Context& context, const Request& request, bool old_route) {
   Fields fields(body);
   const std::string model = fields.text("model").value_or("");
   const std::vector<std::string> texts = fields.texts(old_route ? "prompt" : "input", kMaxTexts);
+  refuse_switches(fields);
   const bool truncate = fields.boolean("truncate", true);
   if (fields.error()) return *fields.error();
   if (const auto error = check_model(context, model)) return *error;
@@ -129,6 +134,12 @@ http::Answer embed(Context& context, const Request& request, bool old_route) {
     if (!ids.ok()) return api_error(ids.error(), context.draining);
     std::vector<Token> input = std::move(ids).value();
     if (truncate && input.size() > context.context_tokens()) input.resize(context.context_tokens());
+    if (input.size() > context.context_tokens()) {
+      return api_error({ErrorCode::kContextOverflow,
+                        fmt::format("input: this model's maximum context length is {} tokens, found {}.",
+                                    context.context_tokens(), input.size())},
+                       false);
+    }
     auto vector = context.service.embed(input);
     if (!vector.ok()) return api_error(vector.error(), context.draining);
     double square = 0;

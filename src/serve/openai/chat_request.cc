@@ -32,7 +32,9 @@ void read_logprobs(Fields& fields, dialog::DialogRequest& out) {
   if (wanted) out.logprobs = static_cast<int>(top.value_or(0));
 }
 
-bool says_off(const std::optional<std::string>& effort) { return effort == "none" || effort == "off"; }
+bool says_off(const std::optional<std::string>& effort) {
+  return effort == "none" || effort == "off" || effort == "minimal";
+}
 
 }  // namespace
 

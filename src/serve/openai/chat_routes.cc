@@ -11,6 +11,7 @@
 #include "serve/openai/tools.h"
 #include "serve/openai/usage.h"
 #include "serve/replies.h"
+#include "serve/report.h"
 
 namespace kakeya::serve::openai {
 namespace {
@@ -75,7 +76,7 @@ Json whole_json(const std::vector<WholeAnswer>& answers, const ChatCall& call, c
           {"choices", std::move(choices)},
           {"usage", usage_json(summaries)},
           {"timings", timings_json(summaries.front())},
-          {"kakeya", kakeya_json(summaries.front(), context)}};
+          {"kakeya", kakeya_json(summaries, context)}};
 }
 
 Response stream(Context& context, ChatCall call, Replies replies) {
@@ -103,7 +104,9 @@ Answer chat_completions(Context& context, const Request& request) {
   if (auto error = read_chat(body, context, call)) return *error;
   call.dialog.client = client_of(request, body);
   Replies replies;
-  if (auto error = ask_all(context, {call.dialog}, call.n, replies)) return *error;
+  if (auto error =
+          ask_all(context, {call.dialog}, call.n, replies, body.contains("messages") ? "messages" : "input"))
+    return *error;
   if (call.stream.stream) return stream(context, std::move(call), std::move(replies));
   std::vector<WholeAnswer> answers;
   if (auto error = collect(context, request, replies, answers)) return *error;

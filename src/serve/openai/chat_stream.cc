@@ -10,6 +10,7 @@
 #include "serve/openai/logprobs.h"
 #include "serve/openai/tools.h"
 #include "serve/openai/usage.h"
+#include "serve/report.h"
 
 namespace kakeya::serve::openai {
 

@@ -8,6 +8,7 @@
 #include "serve/openai/routes.h"
 #include "serve/openai/usage.h"
 #include "serve/replies.h"
+#include "serve/report.h"
 
 namespace kakeya::serve::openai {
 namespace {
@@ -72,7 +73,7 @@ Json whole_json(const std::vector<WholeAnswer>& answers, const CompletionCall& c
   Json body = body_json(new_head("cmpl-", context), std::move(choices));
   body["usage"] = usage_of(summaries, call.n);
   body["timings"] = timings_json(summaries.front());
-  body["kakeya"] = kakeya_json(summaries.front(), context);
+  body["kakeya"] = kakeya_json(summaries, context);
   return body;
 }
 
@@ -186,7 +187,7 @@ Answer completions(Context& context, const Request& request) {
   if (auto error = read_completion(body, context, call)) return *error;
   for (dialog::DialogRequest& dialog : call.dialogs) dialog.client = client_of(request, body);
   Replies replies;
-  if (auto error = ask_all(context, call.dialogs, call.n, replies)) return *error;
+  if (auto error = ask_all(context, call.dialogs, call.n, replies, "prompt")) return *error;
   if (call.stream.stream) return stream(context, std::move(call), std::move(replies));
   std::vector<WholeAnswer> answers;
   if (auto error = collect(context, request, replies, answers)) return *error;

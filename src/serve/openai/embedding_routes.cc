@@ -10,6 +10,7 @@
 #include "serve/openai/generation_fields.h"
 #include "serve/openai/prompts.h"
 #include "serve/openai/routes.h"
+#include "serve/shared_fields.h"
 
 namespace kakeya::serve::openai {
 namespace {
@@ -58,6 +59,7 @@ struct EmbeddingCall {
 std::optional<http::ApiError> read_embedding(const Json& body, const Context& context, EmbeddingCall& out) {
   if (auto error = check_model(body, context)) return error;
   Fields fields(body);
+  refuse_switches(fields);
   const std::string format = fields.text("encoding_format").value_or("float");
   if (format != "float" && format != "base64") {
     fields.fail("encoding_format", fmt::format("found '{}', expected float or base64.", format));
@@ -73,11 +75,13 @@ std::optional<http::ApiError> read_embedding(const Json& body, const Context& co
       read_prompts(fields, "input", context, {.at_most = kMaxInputs, .parse_special = false, .mixed = true});
   for (std::size_t i = 0; i < out.inputs.size(); ++i) {
     if (out.inputs[i].size() <= context.context_tokens()) continue;
-    fields.fail(
+    http::ApiError error =
         api_error({ErrorCode::kContextOverflow,
                    fmt::format("This model's maximum context length is {} tokens. However, input {} has {}.",
                                context.context_tokens(), i, out.inputs[i].size())},
-                  false));
+                  false);
+    error.param = "input";
+    fields.fail(std::move(error));
   }
   return fields.error();
 }

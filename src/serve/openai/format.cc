@@ -38,8 +38,13 @@ std::optional<ConstraintSpec> read_response_format(const Json& format, Fields& f
                 fmt::format("type: found '{}', expected text, json_object or json_schema.", name));
     return {};
   }
-  if (const Json* inner = field(format, "json_schema"); inner != nullptr && inner->is_object()) {
+  const Json* inner = field(format, "json_schema");
+  if (inner != nullptr && inner->is_object()) {
     schema = field(*inner, "schema");
+  } else if (inner != nullptr || schema == nullptr) {
+    fields.fail("response_format", fmt::format("json_schema: found {}, expected an object.",
+                                               inner == nullptr ? "nothing" : describe(*inner)));
+    return {};
   }
   if (schema == nullptr) return ConstraintSpec{};  // the standard's default: any object
   if (!schema->is_object() && !schema->is_boolean()) {

@@ -9,6 +9,9 @@
 #include <nlohmann/json.hpp>
 
 #include "serve/failures.h"
+#include "serve/openai/foreign_fields.h"
+#include "serve/shared_fields.h"
+#include "serve/switches.h"
 
 namespace kakeya::serve::openai {
 namespace {
@@ -19,61 +22,6 @@ constexpr float kBanned = -1e30f;  // finite: sums of it stay numbers
 
 std::optional<float> as_float(std::optional<double> value) {
   return value ? std::optional<float>(static_cast<float>(*value)) : std::nullopt;
-}
-
-// What other servers can do and this one cannot: harmless only with the value that switches it off.
-struct Refused {
-  const char* name;
-  bool (*off)(const Json& value);
-};
-
-bool is_zero(const Json& value) { return value.is_number() && value.get<double>() <= 0; }
-bool is_one(const Json& value) { return value.is_number() && value.get<double>() == 1; }
-bool is_false(const Json& value) { return value.is_boolean() && !value.get<bool>(); }
-bool is_true(const Json& value) { return value.is_boolean() && value.get<bool>(); }
-bool is_empty(const Json& value) {
-  return value.empty() || (value.is_string() && value.get<std::string>().empty());
-}
-bool only_text(const Json& value) {
-  return value.is_array() &&
-         std::all_of(value.begin(), value.end(), [](const Json& v) { return v == "text"; });
-}
-
-constexpr Refused kRefused[] = {
-    {"mirostat", is_zero},
-    {"dry_multiplier", is_zero},
-    {"xtc_probability", is_zero},
-    {"typical_p", is_one},
-    {"dynatemp_range", is_zero},
-    {"top_n_sigma", is_zero},
-    {"n_probs", is_zero},
-    {"top_a", is_zero},
-    {"use_beam_search", is_false},
-    {"prompt_logprobs", [](const Json&) { return false; }},
-    {"skip_special_tokens", is_true},
-    {"include_stop_str_in_output", is_false},
-    {"bad_words", is_empty},
-    {"allowed_token_ids", is_empty},
-    {"modalities", only_text},
-    {"audio", is_empty},
-    {"functions", is_empty},
-    {"web_search_options", [](const Json&) { return false; }},
-    {"chat_template", is_empty},
-    {"documents", is_empty},
-    {"guided_regex", is_empty},
-    {"guided_choice", is_empty},
-    {"thinking_forced_open", is_false},
-};
-
-void refuse_unsupported(Fields& fields, Dialect dialect) {
-  for (const Refused& refused : kRefused) {
-    const Json* value = fields.find(refused.name);
-    if (dialect == Dialect::kLlama && refused.name == std::string_view("n_probs")) continue;
-    if (value != nullptr && !refused.off(*value)) {
-      fields.refuse(refused.name,
-                    fmt::format("found {}, but this server does not have it.", describe(*value)));
-    }
-  }
 }
 
 std::optional<Token> token_id(std::int64_t id, const Context& context) {
@@ -133,9 +81,7 @@ void read_sampling(Fields& fields, dialog::DialogRequest& out, Dialect dialect) 
   const bool any = dialect == Dialect::kLlama;  // below 0 is greedy there
   sampling.temperature = as_float(fields.number("temperature", any ? -kHottest : 0, any ? kHottest : 2));
   if (sampling.temperature && *sampling.temperature < 0) sampling.temperature = 0.0f;
-  sampling.top_p = as_float(fields.number("top_p", 0, 1));
-  // 0 keeps the most probable token alone, which the engine writes as the smallest share.
-  if (sampling.top_p == 0.0f) sampling.top_p = std::numeric_limits<float>::min();
+  sampling.top_p = read_top_p(fields);
   sampling.min_p = as_float(fields.number("min_p", 0, 1));
   if (const auto top_k = fields.integer("top_k", -1, kMaxInt))
     sampling.top_k = static_cast<int>(std::max<std::int64_t>(*top_k, 0));
@@ -150,6 +96,18 @@ void read_sampling(Fields& fields, dialog::DialogRequest& out, Dialect dialect) 
   out.rules.frequency_penalty = static_cast<float>(fields.number("frequency_penalty", -2, 2).value_or(0));
   const auto seed = fields.integer("seed", std::numeric_limits<std::int64_t>::min());
   if (seed && *seed != -1) sampling.seed = static_cast<std::uint64_t>(*seed);  // -1: llama-server's "any"
+}
+
+// The draft is the server's own: of llama-server's switches for it only "none" can be kept.
+void read_draft(Fields& fields, dialog::DialogRequest& out) {
+  const auto most = fields.integer("speculative.n_max", 0);
+  if (most == 0) out.speculation = Speculation::kOff;
+  if (most.value_or(0) > 0) {
+    fields.refuse("speculative.n_max",
+                  fmt::format("found {}, expected 0 (no draft) or nothing; kakeya.verify_width says how much "
+                              "of a draft is verified.",
+                              *most));
+  }
 }
 
 void read_limits(Fields& fields, dialog::DialogRequest& out, bool none_allowed) {
@@ -178,25 +136,11 @@ void read_stops(Fields& fields, const Context& context, dialog::DialogRequest& o
   out.rules.min_tokens = static_cast<int>(fields.integer("min_tokens", 0, kMaxInt).value_or(0));
 }
 
-bool allowed(const std::vector<std::string>& list, const std::string& value, const std::string& standard) {
-  return value == standard || std::find(list.begin(), list.end(), value) != list.end();
-}
-
-std::string channel(Fields& switches, const char* name, const std::vector<std::string>& list,
-                    const std::string& standard) {
-  const auto value = switches.text(name);
-  if (!value || allowed(list, *value, standard)) return value.value_or("");
-  std::string known = standard;
-  for (const std::string& other : list) known += other == standard ? "" : ", " + other;
-  switches.fail(name,
-                fmt::format("found '{}', expected one of those that this server allows: {}.", *value, known));
-  return {};
-}
-
 }  // namespace
 
 void read_generation(Fields& fields, const Context& context, dialog::DialogRequest& out, Dialect dialect) {
-  refuse_unsupported(fields, dialect);
+  refuse_foreign(fields, dialect);
+  read_draft(fields, out);
   read_sampling(fields, out, dialect);
   read_limits(fields, out, dialect != Dialect::kChat);
   read_stops(fields, context, out);
@@ -204,28 +148,7 @@ void read_generation(Fields& fields, const Context& context, dialog::DialogReque
   out.reuse_prefix = fields.boolean("cache_prompt", true);
   const auto slot = fields.integer("id_slot", -1, kMaxInt);
   if (slot && *slot >= 0) out.slot = static_cast<int>(*slot);
-  read_switches(fields, context, out);
-}
-
-void read_switches(Fields& fields, const Context& context, dialog::DialogRequest& out) {
-  const Json* object = fields.object("kakeya");
-  if (object == nullptr) return;
-  Fields switches(*object, "kakeya.");
-  const SessionOptions& standard = context.service.options().session;
-  out.kv = channel(switches, "kv", context.options.kv_allowed, standard.kv);
-  out.draft_kv = channel(switches, "draft_kv", context.options.draft_kv_allowed, standard.draft_kv);
-  if (const auto mode = switches.text("speculation")) {
-    if (*mode != "auto" && *mode != "fixed" && *mode != "off") {
-      switches.fail("speculation", fmt::format("found '{}', expected auto, fixed or off.", *mode));
-    }
-    out.speculation = *mode == "off"     ? Speculation::kOff
-                      : *mode == "fixed" ? Speculation::kFixed
-                                         : Speculation::kAuto;
-  }
-  const auto most = static_cast<std::int64_t>(kMaxBlockSize);
-  out.block_size = static_cast<std::size_t>(switches.integer("block_size", 0, most).value_or(0));
-  out.verify_width = static_cast<std::size_t>(switches.integer("verify_width", 0, most).value_or(0));
-  fields.merge(switches);
+  read_switches(fields, context, out, true);
 }
 
 std::optional<http::ApiError> check_model(const Json& body, const Context& context) {

@@ -23,8 +23,6 @@ void read_generation(Fields& fields, const Context& context, dialog::DialogReque
                      Dialect dialect = Dialect::kChat);
 // response_format, json_schema, grammar, structured_outputs and their older names.
 void read_format(Fields& fields, dialog::DialogRequest& out);
-// "kakeya": {kv, draft_kv, speculation, block_size, verify_width}, within what the server allows.
-void read_switches(Fields& fields, const Context& context, dialog::DialogRequest& out);
 // model: absent, or one of the served names.
 std::optional<http::ApiError> check_model(const Json& body, const Context& context);
 

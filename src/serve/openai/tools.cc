@@ -78,6 +78,14 @@ void read_tool(const Json& tool, const std::string& where, Fields& fields, Tools
     return fields.fail(
         bad_field(where + ".name", fmt::format("{}: expected a name of 1 to {} bytes.", where, kMaxName)));
   }
+  for (const char* key : {"parameters", "input_schema"}) {
+    const Json* parameters = custom ? nullptr : field(source, key);
+    if (parameters == nullptr || parameters->is_object() || *parameters == Json::array())
+      continue;  // PHP: {}
+    const std::string place = where + "." + key;
+    return fields.fail(
+        bad_field(place, fmt::format("{}: found {}, expected an object.", place, describe(*parameters))));
+  }
   const Json made = custom ? custom_tool(source) : function_tool(source);
   if (custom) out.custom.insert(name);
   out.names.push_back(name);

@@ -6,39 +6,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "serve/report.h"
+
 namespace kakeya::serve::openai {
 namespace {
 
-struct DraftCounts {
-  std::size_t cycles = 0, proposed = 0, accepted = 0, length = 0, width = 1;
-};
-
-DraftCounts count_drafts(const Completion& completion) {
-  DraftCounts counts;
-  for (const Cycle& cycle : completion.cycles) {
-    if (cycle.proposed == 0) continue;
-    ++counts.cycles;
-    counts.proposed += cycle.proposed;
-    counts.accepted += cycle.accepted;
-    counts.length += cycle.length();
-    counts.width = std::max<std::size_t>(counts.width, cycle.proposed + 1);
-  }
-  return counts;
-}
-
 double per(double ms, std::size_t count) { return count == 0 ? 0 : ms / static_cast<double>(count); }
 double rate(std::size_t count, double ms) { return ms <= 0 ? 0 : 1000 * static_cast<double>(count) / ms; }
-
-// Why the answer was made without drafts, at its end; null when they were in use or not wanted.
-Json fallback(const Completion& completion, const Context& context) {
-  if (context.engine.draft() == nullptr) return "no_draft";
-  if (completion.speculation != Speculation::kAuto) return nullptr;
-  if (!completion.policy.changes.empty()) {
-    const ModeChange& last = completion.policy.changes.back();
-    return last.to_width <= 1 ? Json(to_string(last.reason)) : Json(nullptr);
-  }
-  return completion.cycles.empty() ? Json(nullptr) : Json("plain");
-}
 
 }  // namespace
 
@@ -90,30 +64,6 @@ Json timings_json(const dialog::Summary& summary) {
     timings["draft_n_accepted"] = drafts.accepted;
   }
   return timings;
-}
-
-Json kakeya_json(const dialog::Summary& summary, const Context& context) {
-  const Completion& done = summary.completion;
-  const DraftCounts drafts = count_drafts(done);
-  Json out = {{"acceptance_length", nullptr},
-              {"proposed", drafts.proposed},
-              {"accepted", drafts.accepted},
-              {"kv_channel", done.kv},
-              {"draft_channel", done.draft_kv.empty() ? Json(nullptr) : Json(done.draft_kv)},
-              {"verify_width", drafts.width},
-              {"speculation", to_string(done.speculation)},
-              {"fallback", fallback(done, context)},
-              {"cached_tokens", done.usage.cached_tokens},
-              {"slot", done.slot},
-              {"seed", summary.seed}};
-  if (drafts.cycles > 0) {
-    out["acceptance_length"] = static_cast<double>(drafts.length) / static_cast<double>(drafts.cycles);
-  }
-  if (context.metrics.tripped()) {
-    out["tripwire"] = {{"acceptance_length", context.metrics.rolling_acceptance()},
-                       {"expected_at_least", context.options.tripwire}};
-  }
-  return out;
 }
 
 Json progress_json(const dialog::AnswerPart& part) {

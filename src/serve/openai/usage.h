@@ -1,4 +1,4 @@
-// What a request used and how fast it went, as JSON: usage (OpenAI), timings (llama-server), kakeya (ours).
+// What a request used and how fast it went, as JSON: usage (OpenAI) and timings (llama-server).
 #pragma once
 #include <vector>
 
@@ -14,7 +14,6 @@ Json usage_json(std::size_t prompt_tokens, std::size_t cached, std::size_t outpu
 Json timings_json(const dialog::Summary& summary);
 // While it runs: from the counts so far.
 Json timings_json(const Usage& usage);
-Json kakeya_json(const dialog::Summary& summary, const Context& context);
 // timings.prompt_progress: how much of the prompt is done.
 Json progress_json(const dialog::AnswerPart& part);
 

@@ -132,7 +132,8 @@ std::vector<Json> Events::fail(const std::string& code, const std::string& messa
   return std::exchange(out_, {});
 }
 
-std::vector<Json> Events::add(const dialog::AnswerPart& part) {
+std::vector<Json> Events::add(const dialog::AnswerPart& part, Json report) {
+  if (!report.is_null()) response_["kakeya"] = std::move(report);
   switch (part.kind) {
     case Kind::kReasoning:
     case Kind::kContent: {

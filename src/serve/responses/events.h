@@ -16,7 +16,8 @@ class Events {
   Events(const Call& call, std::int64_t created_at);
 
   std::vector<Json> begin();  // before the first part
-  std::vector<Json> add(const dialog::AnswerPart& part);
+  // `report`: "kakeya" of the response, with kFinished.
+  std::vector<Json> add(const dialog::AnswerPart& part, Json report = nullptr);
   std::vector<Json> fail(const std::string& code, const std::string& message);
   const Json& response() const { return response_; }
 

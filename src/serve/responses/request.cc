@@ -4,12 +4,15 @@
 
 #include "serve/failures.h"
 #include "serve/responses/items.h"
+#include "serve/shared_fields.h"
 #include "serve/wire/content.h"
 
 namespace kakeya::serve::responses {
 namespace {
 
 using http::ApiError;
+
+constexpr std::size_t kMaxStops = 16;
 
 // What a custom tool's free text is put into: the model writes JSON calls.
 Json text_parameters() {
@@ -94,7 +97,10 @@ void read_sampling(Fields& fields, dialog::DialogRequest& request) {
     request.max_tokens = static_cast<int>(*limit);
   if (const auto value = fields.number("temperature", 0, 2))
     request.sampling.temperature = static_cast<float>(*value);
-  if (const auto value = fields.number("top_p", 0, 1)) request.sampling.top_p = static_cast<float>(*value);
+  request.sampling.top_p = read_top_p(fields);
+  for (std::string& text : fields.texts("stop", kMaxStops)) {
+    if (!text.empty()) request.stop_strings.push_back(std::move(text));
+  }
   request.parallel_tools = fields.boolean("parallel_tool_calls", true);
 }
 
@@ -110,6 +116,20 @@ void refuse_state(Fields& fields) {
     fields.refuse("background", "answers are not made in the background.");
 }
 
+void refuse_unsupported(Fields& fields) {
+  constexpr Refused kRefused[] = {
+      {"top_logprobs", off::zero, "0: this route has no logprobs"},
+      {"truncation", [](const Json& value) { return value == "disabled"; }, "disabled"},
+      {"n", off::one, "1"},
+  };
+  refuse_unless_off(fields, kRefused);
+  const Json* include = fields.array("include");
+  if (include == nullptr) return;
+  for (const Json& item : *include) {
+    if (item == "message.output_text.logprobs") fields.refuse("include", dump(item) + " is not made here.");
+  }
+}
+
 Json echo_of(const Json& body, const Json& tools) {
   const auto value = [&](const char* name, Json fallback) {
     return body.contains(name) && !body[name].is_null() ? body[name] : std::move(fallback);
@@ -121,6 +141,7 @@ Json echo_of(const Json& body, const Json& tools) {
   if (!reasoning.contains("summary")) reasoning["summary"] = nullptr;
   return {{"instructions", value("instructions", nullptr)},
           {"max_output_tokens", value("max_output_tokens", nullptr)},
+          {"max_tool_calls", value("max_tool_calls", nullptr)},  // of tools of theirs, and none is run
           {"metadata", value("metadata", Json::object())},
           {"parallel_tool_calls", value("parallel_tool_calls", true)},
           {"reasoning", std::move(reasoning)},
@@ -142,6 +163,8 @@ std::variant<Call, ApiError> read_request(std::string_view body) {
   call.model = fields.text("model").value_or("");
   call.stream = fields.boolean("stream", false);
   refuse_state(fields);
+  refuse_unsupported(fields);
+  if (const Json* own = fields.object("kakeya")) call.switches = *own;
   read_sampling(fields, call.request);
   read_reasoning(fields, chat);
   read_format(fields, call.request);

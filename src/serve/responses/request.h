@@ -15,6 +15,7 @@ struct Call {
   dialog::DialogRequest request;  // input is a ChatRequest
   std::string model;              // empty when the request names none
   bool stream = false;
+  Json switches;                       // "kakeya" as it came; null without
   Json echo_tools = Json::array();     // of the request's tools, those that count
   Json echo;                           // fields of the request that the response repeats
   std::set<std::string> custom_tools;  // take free text: the model is given {"input": string}

@@ -8,7 +8,9 @@
 #include "serve/failures.h"
 #include "serve/http/sse.h"
 #include "serve/replies.h"
+#include "serve/report.h"
 #include "serve/responses/events.h"
+#include "serve/switches.h"
 
 namespace kakeya::serve::responses {
 namespace {
@@ -35,7 +37,7 @@ Response stream_events(Context& context, std::shared_ptr<Replies> replies, std::
       if (part.kind == dialog::AnswerPart::Kind::kFailed) {
         return send_all(writer, events->fail("server_error", part.error.message));
       }
-      return send_all(writer, events->add(part));
+      return send_all(writer, events->add(part, report_of(part, context)));
     };
     hooks.gone = [&] { return writer.gone(); };
     hooks.silent = [&] { return writer.keepalive(); };
@@ -47,7 +49,7 @@ Response stream_events(Context& context, std::shared_ptr<Replies> replies, std::
 
 http::Answer whole_response(Context& context, const Request& request, Replies& replies, Events& events) {
   std::vector<WholeAnswer> unused;
-  const auto add = [&](const dialog::AnswerPart& part) { events.add(part); };
+  const auto add = [&](const dialog::AnswerPart& part) { events.add(part, report_of(part, context)); };
   if (const auto error = collect(context, request, replies, unused, add)) return *error;
   return json_response(events.response());
 }
@@ -73,10 +75,11 @@ http::Answer create(Context& context, const Request& request) {
   if (const auto* error = std::get_if<ApiError>(&read)) return *error;
   Call& call = std::get<Call>(read);
   if (auto error = check_model(context, call)) return *error;
+  if (auto error = apply_switches(call.switches, context, call.request)) return *error;
   auto events = std::make_shared<Events>(call, unix_seconds());
   call.request.client = request.remote;
   auto replies = std::make_shared<Replies>();
-  if (const auto error = ask_all(context, {std::move(call.request)}, 1, *replies)) return *error;
+  if (const auto error = ask_all(context, {std::move(call.request)}, 1, *replies, "input")) return *error;
   if (call.stream) return stream_events(context, std::move(replies), std::move(events));
   return whole_response(context, request, *replies, *events);
 }
