@@ -153,7 +153,7 @@ class Tune(unittest.TestCase):
             self.assertEqual(used(server, kakeya={"speculation": "auto"})[0], "auto")
         finally:
             self.assertEqual(server.stop(), 0)
-        self.assertIn("drafting fixed, width 3 by the profile", server.log)
+        self.assertIn("speculation fixed, width 3", server.log)
         for flags, wanted in ((("--speculation", "off"), "off"), (("--no-profile",), "auto")):
             server = Server(*flags, env=self.env)
             try:
