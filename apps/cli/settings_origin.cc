@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "cli/settings.h"
@@ -70,6 +71,12 @@ bool on_command_line(const CLI::Option& option, const std::vector<std::string>& 
 
 std::optional<std::string> settings_problem(const CLI::App& app, const CLI::ParseError& error,
                                             const std::vector<std::string>& arguments) {
+  const CLI::Option* config = app.get_config_ptr();
+  const std::string path = config != nullptr ? config->as<std::string>() : "";
+  std::error_code ignored;
+  if (error.get_name() == "FileError" && std::filesystem::is_directory(path, ignored)) {
+    return fmt::format("configuration file {}: not a regular file: found a directory", path);
+  }
   const std::string message = error.what();
   const std::string flag = flag_in(message);
   const CLI::Option* option = flag.empty() ? nullptr : find_flag(app, flag);
@@ -79,8 +86,6 @@ std::optional<std::string> settings_problem(const CLI::App& app, const CLI::Pars
   const std::string& variable = option->get_envname();
   const char* value = variable.empty() ? nullptr : std::getenv(variable.c_str());
   if (value != nullptr && *value != '\0') return fmt::format("{}: {}", variable, words);
-  const CLI::Option* config = app.get_config_ptr();
-  const std::string path = config != nullptr ? config->as<std::string>() : "";
   const std::size_t line = path.empty() ? 0 : line_of(path, flag.substr(2));
   if (line == 0) return std::nullopt;
   return fmt::format("configuration file {}, line {}: {}: {}", path, line, flag.substr(2), words);

@@ -36,7 +36,7 @@ class Values(unittest.TestCase):
 
 class Numbers(Values):
     def test_what_is_not_finite_is_refused_by_every_command(self):
-        for command, flag in ((("serve", "--port", 0), "--temperature"), (("serve", "--port", 0), "--tripwire"),
+        for command, flag in ((("serve", "--port", 0), "--temp"), (("serve", "--port", 0), "--tripwire"),
                               (("tune",), "--margin"), (("tune",), "--min-top1"), (("tune",), "--budget"),
                               (("inspect",), "--memory"), (("run", "Hi"), "--temperature"), (("run", "Hi"), "--top-p"),
                               (("generate", "--prompt", "Hi"), "--temperature")):
@@ -74,7 +74,7 @@ class Origins(Values):
         self.refused("--config", self.place.name, "run", "Hi", words=(self.place.name, "not a regular file"))
         for text in ('[run]\nstop = ["a","b"\n', 'stop = ["a",\n  "b"\n\n[serve]\nthreads = 2\n', "stop = [\n"):
             self.refused("--config", self.write("open.toml", text), "run", "Hi", words=("open.toml", "line", "without its end"))
-        good = self.write("good.toml", '# [ not a list\n[run]\nstop = [\n  "]",\n  "b["\n]\nmax-tokens = 2\n')
+        good = self.write("good.toml", '# [ not a list\n[run]\nstop = ["zz",\n  "b["]\nmax-tokens = 2\n')
         out = run("--config", good, "run", QUESTION, env=self.env)
         self.assertEqual(out.code, 0, out.err)
 
@@ -94,7 +94,7 @@ class NextSteps(Values):
     def test_a_schema_is_named_by_its_file(self):
         path = self.write("bad.json", '{"type": "nothing"}')
         self.refused("run", "--schema", path, QUESTION, words=("--schema " + path,))
-        self.refused("run", "--schema", self.write("deep.json", '{"a":' + "[" * 200000), QUESTION, words=("deep.json",))
+        self.refused("run", "--schema", self.write("deep.json", '{"a":' + "[" * 200000), QUESTION, words=("deep.json", "nests deeper"), code=1)
 
     def test_a_directory_without_a_model_is_no_prompt(self):
         os.mkdir(self.path("empty"))
@@ -102,7 +102,7 @@ class NextSteps(Values):
         here = os.getcwd()
         self.addCleanup(os.chdir, here)
         os.chdir(self.place.name)
-        self.refused("run", "empty", "hi", words=("empty/config.json",), code=1)
+        self.refused("run", "empty", "hi", words=("empty has no config.json",), code=1)
 
 
 class Serving(Values):
