@@ -91,8 +91,9 @@ int run(Flags flags, const Context& context) {
   catch_interrupts();
   Conversation conversation = begin(flags, *model);
   const std::string kv = conversation.settings.kv;
+  const std::string_view step = channel_step(model->session, *model->engine);
   auto chat = ChatSession::create(std::move(*model), std::move(conversation), wants_colour(flags.colour));
-  if (!chat.ok()) return fail(chat.error(), "kakeya-llm codec list shows the KV channels");
+  if (!chat.ok()) return fail(chat.error(), step);
   const std::string state = state_directory();
   const auto reader = make_line_reader(state.empty() ? "" : state + "/history");
   if (reader->interactive()) greet(**chat, kv);

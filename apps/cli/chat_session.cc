@@ -110,11 +110,20 @@ Status ChatSession::ask(const std::string& question) {
 
 Status ChatSession::regenerate() {
   auto& messages = conversation_.messages;
-  if (!messages.empty() && messages.back().role == "assistant") messages.pop_back();
-  if (messages.empty()) return invalid_argument("regen: found no question yet, expected one to answer again");
-  const std::string question = messages.back().content;
-  messages.pop_back();
-  return ask(question);
+  std::size_t at = messages.size();
+  if (at > 0 && messages[at - 1].role == "assistant") --at;
+  if (at == 0 || messages[at - 1].role != "user") {
+    return invalid_argument("regen: found no question yet, expected one to answer again");
+  }
+  const std::vector<ChatMessage> before = messages;
+  const std::string question = before[at - 1].content;
+  messages.resize(at - 1);
+  const Status asked = ask(question);
+  if (messages.size() < at) {  // it failed, or was stopped before the first token
+    messages = before;
+    fmt::print(stderr, "[the question and its answer stay as they were]\n");
+  }
+  return asked;
 }
 
 void ChatSession::clear() {
@@ -164,7 +173,9 @@ Result<std::string> ChatSession::save(const std::string& path) {
 }
 
 Result<std::string> ChatSession::load(const std::string& path) {
-  KAKEYA_ASSIGN(SavedConversation saved, read_conversation(path));
+  const ModelInfo* draft = engine().draft();
+  KAKEYA_ASSIGN(SavedConversation saved,
+                read_conversation(path, draft != nullptr ? draft->block_size : kWidestBlock));
   ChatSettings& loaded = saved.conversation.settings;
   const std::string saved_kv = loaded.kv;
   loaded.kv = settings().kv;

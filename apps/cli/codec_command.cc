@@ -7,6 +7,7 @@
 
 #include "acceptance/files.h"
 #include "cli/commands.h"
+#include "cli/model_setup.h"
 
 namespace kakeya::cli {
 namespace {
@@ -54,7 +55,7 @@ struct Flags {
 
 int run_roundtrip(const Flags& flags, const Context& context) {
   const auto codec = Codec::create(flags.channel, flags.dim, context.isa);
-  if (!codec.ok()) return fail(codec.error(), "kakeya-llm codec list shows the KV channels");
+  if (!codec.ok()) return fail(codec.error(), channel_step({flags.channel}, flags.dim));
   const auto x = read_rows(flags.in, flags.dim);
   if (!x.ok()) return fail(x.error());
   const Status encoded = (*codec)->encode(*x);
@@ -103,7 +104,7 @@ int run_bench(const Flags& flags, const Context& context) {
   }
   for (const std::string& channel : flags.channels) {
     const auto speed = measure_codec(channel, flags.dim, flags.rows, flags.repeats, context.isa);
-    if (!speed.ok()) return fail(speed.error(), "kakeya-llm codec list shows the KV channels");
+    if (!speed.ok()) return fail(speed.error(), channel_step({channel}, flags.dim));
     if (flags.json) {
       all.push_back({{"channel", speed->name},
                      {"isa", speed->isa},

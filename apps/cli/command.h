@@ -20,7 +20,8 @@ enum ExitCode : int {
 
 // Lives in main() for the whole run; commands write their exit code here.
 struct Context {
-  std::string isa;  // --isa or KAKEYA_ISA; empty = the best one
+  std::string isa;                     // --isa or KAKEYA_ISA; empty = the best one
+  std::vector<std::string> arguments;  // of the command line, without the program's name
   int exit_code = kOk;
 };
 

@@ -10,15 +10,11 @@
 
 #include "acceptance/files.h"
 #include "acceptance/machine.h"
-#include "cli/model_setup.h"
 
 namespace kakeya::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr const char* kSchema = "kakeya-chat-v1";
-constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
 
 Error bad_value(const std::string& name, const std::string& value, const char* expected) {
   return invalid_argument(fmt::format("set {}: found '{}', expected {}", name, value, expected));
@@ -129,63 +125,6 @@ Json messages_json(const std::vector<ChatMessage>& messages) {
   return out;
 }
 
-Status read_setting(const std::string& path, const std::string& name, const Json& value, ChatSettings& out) {
-  const auto text = [&] { return value.is_string() ? value.get<std::string>() : value.dump(); };
-  if (name == "stop" && value.is_array()) {
-    for (const Json& stop : value) {
-      if (stop.is_string()) out.stop.push_back(stop.get<std::string>());
-    }
-    return {};
-  }
-  const Status set = set_value(out, name, text());
-  if (set.ok()) return {};
-  return corrupt_data(fmt::format("conversation {}: settings: {}", path, set.error().message));
-}
-
-Status read_settings(const std::string& path, const Json& json, ChatSettings& out) {
-  const auto bad = [&](const char* field) {
-    return corrupt_data(fmt::format("conversation {}: settings.{}: found {}, expected another kind of value",
-                                    path, field, json.contains(field) ? json[field].dump() : "nothing"));
-  };
-  for (const auto& [name, value] : json.items()) {
-    if (name == "kv" || name == "draft_kv") {
-      if (!value.is_string()) return bad(name.c_str());
-      (name == "kv" ? out.kv : out.draft_kv) = value.get<std::string>();
-    } else if (name == "speculation") {
-      if (!value.is_string()) return bad("speculation");
-      KAKEYA_ASSIGN(out.speculation, parse_speculation(value.get<std::string>()));
-    } else if (name == "verify_width") {
-      if (!value.is_number_unsigned()) return bad("verify_width");
-      out.verify_width = value.get<std::size_t>();
-    } else if (name == "thinking") {
-      if (!value.is_boolean()) return bad("thinking");
-      out.thinking = value.get<bool>();
-    } else {
-      KAKEYA_TRY(read_setting(path, name, value, out));
-    }
-  }
-  return {};
-}
-
-Status read_messages(const std::string& path, const Json& json, std::vector<ChatMessage>& out) {
-  for (const Json& item : json) {
-    const auto text = [&](const char* field) {
-      return item.is_object() && item.contains(field) && item[field].is_string();
-    };
-    const std::string role = text("role") ? item["role"].get<std::string>() : "";
-    if (!text("content") || (role != "user" && role != "assistant")) {
-      return corrupt_data(
-          fmt::format("conversation {}: messages[{}]: found {}, expected an object with role user or "
-                      "assistant, and content",
-                      path, out.size(), item.dump().substr(0, 60)));
-    }
-    ChatMessage message{role, item["content"].get<std::string>(), {}, {}};
-    if (text("reasoning_content")) message.reasoning_content = item["reasoning_content"].get<std::string>();
-    out.push_back(std::move(message));
-  }
-  return {};
-}
-
 }  // namespace
 
 Status set_value(ChatSettings& settings, const std::string& name, const std::string& value) {
@@ -217,7 +156,7 @@ std::string values_text(const ChatSettings& settings) {
 
 Status write_conversation(const std::string& path, const SavedConversation& saved) {
   const Conversation& conversation = saved.conversation;
-  const Json root = {{"schema", kSchema},
+  const Json root = {{"schema", kChatSchema},
                      {"saved_at", acceptance::utc_now()},
                      {"target", saved.target},
                      {"draft", saved.draft.empty() ? Json() : Json(saved.draft)},
@@ -225,28 +164,6 @@ Status write_conversation(const std::string& path, const SavedConversation& save
                      {"settings", settings_json(conversation.settings)},
                      {"messages", messages_json(conversation.messages)}};
   return acceptance::write_files({{path, root.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"}});
-}
-
-Result<SavedConversation> read_conversation(const std::string& path) {
-  KAKEYA_ASSIGN(const std::string text, acceptance::read_whole_file(path, kMaxFileBytes));
-  const Json root = Json::parse(text, nullptr, false);
-  const auto is = [&](const char* field, Json::value_t type) {
-    return root.is_object() && root.contains(field) && root[field].type() == type;
-  };
-  if (!is("schema", Json::value_t::string) || root["schema"] != kSchema) {
-    return corrupt_data(fmt::format("conversation {}: expected a JSON object with schema {}", path, kSchema));
-  }
-  if (!is("messages", Json::value_t::array) || !is("settings", Json::value_t::object)) {
-    return corrupt_data(
-        fmt::format("conversation {}: expected a list \"messages\" and an object \"settings\"", path));
-  }
-  SavedConversation out;
-  if (is("target", Json::value_t::string)) out.target = root["target"].get<std::string>();
-  if (is("draft", Json::value_t::string)) out.draft = root["draft"].get<std::string>();
-  if (is("system", Json::value_t::string)) out.conversation.system = root["system"].get<std::string>();
-  KAKEYA_TRY(read_settings(path, root["settings"], out.conversation.settings));
-  KAKEYA_TRY(read_messages(path, root["messages"], out.conversation.messages));
-  return out;
 }
 
 }  // namespace kakeya::cli

@@ -11,6 +11,10 @@
 
 namespace kakeya::cli {
 
+inline constexpr const char* kChatSchema = "kakeya-chat-v1";
+// Of a draft that is not here: no draft has a larger block.
+inline constexpr std::size_t kWidestBlock = 512;
+
 struct ChatSettings {
   std::string kv = "bf16", draft_kv = "bf16";
   Speculation speculation = Speculation::kAuto;
@@ -40,7 +44,7 @@ std::string values_text(const ChatSettings& settings);
 
 // Replaces the file in one step. Errors: kIo.
 Status write_conversation(const std::string& path, const SavedConversation& saved);
-// Errors: kNotFound, kIo, kCorruptData naming the field.
-Result<SavedConversation> read_conversation(const std::string& path);
+// `most_width`: that settings.verify_width may be. Errors: kNotFound, kIo, kCorruptData naming the field.
+Result<SavedConversation> read_conversation(const std::string& path, std::size_t most_width);
 
 }  // namespace kakeya::cli

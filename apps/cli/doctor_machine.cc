@@ -189,7 +189,7 @@ Check store_check() {
   }
   std::vector<std::string> incomplete;
   for (const auto& entry : *entries) {
-    if (!entry.complete) incomplete.push_back(entry.manifest.id.text());
+    if (!entry.complete || !entry.damage.empty()) incomplete.push_back(entry.manifest.id.text());
   }
   Check check{
       "model store", Level::kOk, fmt::format("{}: {} models", store->root(), entries->size()), "", {}};

@@ -13,6 +13,7 @@
 #include "cli/doctor_checks.h"
 #include "cli/model_setup.h"
 #include "cli/places.h"
+#include "hub/json_text.h"
 
 namespace kakeya::cli {
 namespace {
@@ -122,7 +123,7 @@ struct Golden {
 Result<std::vector<Golden>> golden_cases(const std::string& share_dir) {
   const std::string path = share_dir + "/models/tiny/golden.json";
   KAKEYA_ASSIGN(const std::string text, acceptance::read_whole_file(path, kMaxGoldenBytes));
-  const Json root = Json::parse(text, nullptr, false);
+  KAKEYA_ASSIGN(const Json root, hub::parse_json_text(path, text));
   std::vector<Golden> out;
   try {
     for (const Json& item : root.at("cases")) {

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/model_setup.h"
 #include "cli/session_json.h"
 
 namespace kakeya::cli {
@@ -120,7 +121,7 @@ int run(Flags flags, const Context& context) {
   if (!prompt.ok()) return fail(prompt.error());
   flags.generate.max_tokens = tokens_to_make(flags, **engine, prompt->size());
   const auto session = (*engine)->new_session(flags.session);
-  if (!session.ok()) return fail(session.error(), "kakeya-llm codec list shows the KV channels");
+  if (!session.ok()) return fail(session.error(), channel_step(flags.session, **engine));
   catch_interrupts();
   const auto out = run_session(**session, *prompt, flags);
   if (!out.ok()) return fail(out.error());

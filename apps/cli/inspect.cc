@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/model_setup.h"
+#include "cli/number_flags.h"
 #include "cli/places.h"
 #include "hub/file_choice.h"
 
@@ -18,6 +19,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr double kGiB = 1024.0 * 1024 * 1024;
+constexpr double kMostGiB = 1e9;  // its bytes fit 64 bits
 
 struct Flags {
   std::string model_argument, model = "tiny", draft;
@@ -218,6 +220,12 @@ void print_answer(const Flags& flags, const Subject& subject, const Answer& answ
               {"left_out", answer.refused}});
 }
 
+std::string_view channel_step_of(const Flags& flags, const Subject& subject) {
+  const std::string_view step = channel_step(flags.channels, subject.target.info.head_dim);
+  const ModelSummary& draft = subject.draft ? *subject.draft : subject.target;
+  return step.empty() ? channel_step({flags.draft_kv}, draft.info.head_dim) : step;
+}
+
 int run(Flags flags) {
   if (!flags.model_argument.empty()) flags.model = flags.model_argument;
   auto subject = open_target(flags);
@@ -228,7 +236,7 @@ int run(Flags flags) {
                 step.empty() ? "--draft NAME takes another draft, --no-draft shows the target alone" : step);
   }
   const auto answer = answer_for(flags, *subject);
-  if (!answer.ok()) return fail(answer.error(), "kakeya-llm codec list shows the KV channels");
+  if (!answer.ok()) return fail(answer.error(), channel_step_of(flags, *subject));
   print_answer(flags, *subject, *answer);
   return kOk;
 }
@@ -254,7 +262,7 @@ void add_inspect(CLI::App& app, Context& context) {
   command->add_option("--tokens", flags->tokens, "in the KV cache; 0 = the model's context")
       ->capture_default_str();
   command->add_option("--memory", flags->memory_gib, "GiB that there are; 0 = what is free now")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_between(0, kMostGiB))
       ->capture_default_str();
   command->add_option("--kv", flags->channels, "channels to show; default: one of each kind")
       ->delimiter(',')

@@ -3,14 +3,12 @@
 #include <kakeya/version.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstdint>
 #include <cstdio>
 #include <iostream>
-#include <limits>
 #include <system_error>
 
 #include "cli/commands.h"
+#include "cli/number_flags.h"
 #include "cli/settings.h"
 
 namespace {
@@ -31,16 +29,6 @@ std::string isa_problem(const std::string& isa) {
   return fmt::format("--isa (or KAKEYA_ISA): found '{}', expected one of: {}", isa, fmt::join(known, ", "));
 }
 
-// Empty when `text` is a number that fits; CLI11 alone wraps -1 around and cuts what is too large.
-std::string unsigned_problem(const std::string& text) {
-  std::uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc() && stop == end) return {};
-  return fmt::format("found '{}', expected a whole number from 0 to {}", text,
-                     std::numeric_limits<std::uint64_t>::max());
-}
-
 // llama-bench's -pg and llama-server's -md and -np are no flags that CLI11 can read.
 void spell_out_short_flags(int argc, char** argv) {
   static char prompt_gen[] = "--prompt-gen", draft[] = "--model-draft", slots[] = "--parallel";
@@ -58,13 +46,6 @@ bool is_command(CLI::App& app, const std::string& name) {
   const auto commands = app.get_subcommands({});
   return std::any_of(commands.begin(), commands.end(),
                      [&](const CLI::App* command) { return command->get_name() == name; });
-}
-
-void refuse_negative_counts(CLI::App& app) {
-  for (CLI::Option* option : app.get_options()) {
-    if (option->get_type_name().rfind("UINT", 0) == 0) option->check(CLI::Validator(unsigned_problem, ""));
-  }
-  for (CLI::App* command : app.get_subcommands({})) refuse_negative_counts(*command);
 }
 
 void add_global_flags(CLI::App& app, Context& context) {
@@ -117,8 +98,9 @@ int main(int argc, char** argv) {
   add_completion(app, context);
   add_man(app, context);
   add_settings(app);
-  refuse_negative_counts(app);
+  check_numbers(app);
   spell_out_short_flags(argc, argv);
+  context.arguments.assign(argv + 1, argv + argc);
   try {
     app.parse(argc, argv);
   } catch (const std::system_error& error) {  // {fmt} reports so that stdout or stderr cannot be written
@@ -131,6 +113,10 @@ int main(int argc, char** argv) {
     }
     if (argc > 1 && argv[1][0] != '-' && !is_command(app, argv[1])) {
       fmt::print(stderr, "error: '{}' is not a command\nkakeya-llm --help lists the commands\n", argv[1]);
+      return kUsage;
+    }
+    if (const auto problem = settings_problem(app, error, context.arguments)) {
+      fmt::print(stderr, "error: {}\n", *problem);
       return kUsage;
     }
     fmt::print(stderr, "error: {}\nkakeya-llm --help, or kakeya-llm COMMAND --help, shows what is expected\n",

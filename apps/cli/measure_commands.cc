@@ -8,6 +8,7 @@
 
 #include "acceptance/files.h"
 #include "cli/commands.h"
+#include "cli/model_setup.h"
 
 namespace kakeya::cli {
 namespace {
@@ -56,7 +57,7 @@ int run_logits(const LogitFlags& flags, const Context& context) {
   const auto engine = open_engine(flags.engine, context);
   if (!engine.ok()) return fail(engine.error());
   const auto session = (*engine)->new_session(flags.session);
-  if (!session.ok()) return fail(session.error(), "kakeya-llm codec list shows the KV channels");
+  if (!session.ok()) return fail(session.error(), channel_step(flags.session, **engine));
   const auto selection = flags.rows == "all" ? LogitSelection::kAll : LogitSelection::kLast;
   const auto result = (*session)->logits(*ids, selection, flags.taps);
   if (!result.ok()) return fail(result.error());
@@ -83,7 +84,7 @@ int run_perplexity(const PerplexityFlags& flags, const Context& context) {
   const auto ids = (*engine)->encode(*text, false);
   if (!ids.ok()) return fail(ids.error());
   const auto session = (*engine)->new_session(flags.session);
-  if (!session.ok()) return fail(session.error(), "kakeya-llm codec list shows the KV channels");
+  if (!session.ok()) return fail(session.error(), channel_step(flags.session, **engine));
   if (ids->size() < 2) {
     return fail(corrupt_data(
         fmt::format("{}: {} tokens, expected at least 2: the first is not scored", flags.file, ids->size())));

@@ -25,14 +25,20 @@ Status apply_profile(const ModelFlags& flags, OpenModel& out) {
   KAKEYA_ASSIGN(auto profile, profile_for(*out.engine, flags.profile, flags.no_profile));
   if (!profile) return {};
   const ProfileChoice& choice = profile->choice;
-  if (flags.kv.empty()) out.session.kv = choice.kv;
-  if (flags.draft_kv.empty()) out.session.draft_kv = choice.draft_kv;
-  if (flags.speculation.empty() && flags.verify_width == 0 && out.engine->draft() != nullptr) {
+  ChoiceParts parts;
+  parts.kv = flags.kv.empty();
+  parts.draft_kv = flags.draft_kv.empty() && out.engine->draft() != nullptr;
+  parts.drafting = flags.speculation.empty() && flags.verify_width == 0 && out.engine->draft() != nullptr;
+  if (parts.kv) out.session.kv = choice.kv;
+  if (parts.draft_kv) out.session.draft_kv = choice.draft_kv;
+  if (parts.drafting) {
     KAKEYA_ASSIGN(out.speculation, parse_speculation(choice.speculation));
     if (out.speculation == Speculation::kFixed) out.verify_width = choice.verify_width;
   }
-  fmt::print(stderr, "note: {} by the profile of {} ({}); --no-profile leaves it out\n", choice.words(),
-             profile->created_at, profile->path);
+  if (const std::string words = choice.words(parts); !words.empty()) {
+    fmt::print(stderr, "note: {} by the profile of {} ({}); --no-profile leaves it out\n", words,
+               profile->created_at, profile->path);
+  }
   out.profile = std::move(profile);
   return {};
 }
@@ -118,10 +124,8 @@ bool names_model(const std::string& word) {
   const fs::path path(word);
   std::error_code error;
   if (path.extension() == ".gguf") return true;
-  if (fs::is_directory(path, error)) {
-    return fs::exists(path / "config.json", error) || fs::exists(path / "target" / "config.json", error) ||
-           word.find('/') != std::string::npos;
-  }
+  // A directory without a model is an error that says so, not the beginning of a prompt.
+  if (fs::is_directory(path, error)) return true;
   return word.find('/') != std::string::npos &&
          (word.front() == '/' || word.front() == '.' || hub::parse_model_id(word.substr(0, word.find(':'))));
 }
@@ -135,6 +139,24 @@ Result<Speculation> parse_speculation(const std::string& name) {
 
 std::string_view next_step_of(const Error& error) {
   return error.code == ErrorCode::kNotFound ? "kakeya-llm list shows the models that are here" : "";
+}
+
+std::string_view channel_step(const std::vector<std::string>& channels, std::size_t head_dim) {
+  const bool all = std::ranges::all_of(
+      channels, [&](const std::string& name) { return channel_info(name, head_dim).ok(); });
+  return all ? "" : "kakeya-llm codec list shows the KV channels";
+}
+
+std::string_view channel_step(const SessionOptions& options, const Engine& engine) {
+  const std::string_view step = channel_step({options.kv}, engine.target().head_dim);
+  const ModelInfo& draft = engine.draft() != nullptr ? *engine.draft() : engine.target();
+  return step.empty() ? channel_step({options.draft_kv}, draft.head_dim) : step;
+}
+
+Status check_context(std::size_t tokens, const ModelInfo& target) {
+  if (tokens <= target.max_position_embeddings) return {};
+  return invalid_argument(fmt::format("--ctx: found {}, expected at most {}, the context of {}", tokens,
+                                      target.max_position_embeddings, target.id));
 }
 
 std::vector<std::string> example_channels(const std::string& own) {
@@ -154,6 +176,7 @@ Result<OpenModel> open_model(const ModelFlags& flags, const Context& context) {
   KAKEYA_ASSIGN(engine.draft, choose_draft(flags, true));
   OpenModel out;
   KAKEYA_ASSIGN(out.engine, open_engine(engine, context));
+  KAKEYA_TRY(check_context(flags.context, out.engine->target()));
   KAKEYA_TRY(check_draft_flags(flags, out));
   KAKEYA_TRY(apply_profile(flags, out));
   if (!flags.kv.empty()) out.session.kv = flags.kv;

@@ -52,6 +52,13 @@ Result<OpenModel> open_model(const ModelFlags& flags, const Context& context);
 // What helps where a model could not be opened; empty where the message says it all.
 std::string_view next_step_of(const Error& error);
 
+// What helps where a channel is what is wrong; empty where these can be had.
+std::string_view channel_step(const std::vector<std::string>& channels, std::size_t head_dim);
+std::string_view channel_step(const SessionOptions& options, const Engine& engine);
+
+// Errors: kInvalidArgument naming --ctx: more tokens than the model's context.
+Status check_context(std::size_t tokens, const ModelInfo& target);
+
 // Names of the channels that every registered pattern gives as an example, `own` first.
 std::vector<std::string> example_channels(const std::string& own);
 

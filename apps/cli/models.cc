@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 struct Row {
-  std::string name, type, revision, commit, modified, path;
+  std::string name, type, revision, commit, modified, path, damage;
   std::uint64_t bytes = 0;
   bool complete = true, embedded = false;
 };
@@ -46,16 +46,28 @@ std::vector<Row> embedded_pair() {
 
 Row row_of(const hub::Store::Entry& entry) {
   const hub::Manifest& manifest = entry.manifest;
-  Row row{manifest.id.text(), entry.type, manifest.revision, manifest.commit, manifest.date, entry.path};
+  Row row{manifest.id.text(), entry.type, manifest.revision, manifest.commit, manifest.date, entry.path, ""};
   row.bytes = entry.bytes;
   row.complete = entry.complete;
+  row.damage = entry.damage;
   return row;
 }
 
 Json row_json(const Row& row) {
-  return {{"name", row.name},         {"bytes", row.bytes},       {"type", row.type},
-          {"revision", row.revision}, {"commit", row.commit},     {"modified", row.modified},
-          {"complete", row.complete}, {"embedded", row.embedded}, {"path", row.path}};
+  return {{"name", row.name},         {"bytes", row.bytes},
+          {"type", row.type},         {"revision", row.revision},
+          {"commit", row.commit},     {"modified", row.modified},
+          {"complete", row.complete}, {"embedded", row.embedded},
+          {"path", row.path},         {"damage", row.damage.empty() ? Json() : Json(row.damage)}};
+}
+
+// What is wrong with a model, and what helps.
+std::string remark(const Row& row) {
+  if (!row.damage.empty()) {
+    return fmt::format("  broken: {}; kakeya-llm pull {} repairs it, kakeya-llm rm {} removes it", row.damage,
+                       row.name, row.name);
+  }
+  return row.complete ? "" : "  incomplete: kakeya-llm pull " + row.name + " continues";
 }
 
 void print_rows(const std::vector<Row>& rows, const hub::Store& store) {
@@ -67,7 +79,7 @@ void print_rows(const std::vector<Row>& rows, const hub::Store& store) {
         row.commit.empty() ? row.revision : fmt::format("{} ({})", row.revision, row.commit.substr(0, 8));
     fmt::print("{:<{}}  {:>9}  {:<10} {:<22} {}{}\n", row.name, width, hub::readable_bytes(row.bytes),
                row.type.empty() ? "-" : row.type, revision, row.modified.empty() ? "-" : row.modified,
-               row.complete ? "" : "  incomplete: kakeya-llm pull " + row.name + " continues");
+               remark(row));
   }
   fmt::print(stderr, "store: {}\n", store.root());
 }

@@ -1,6 +1,8 @@
 #include "cli/profile.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <kakeya/codec.h>
 #include <kakeya/estimate.h>
 
 #include <filesystem>
@@ -8,6 +10,8 @@
 #include "acceptance/files.h"
 #include "acceptance/machine.h"
 #include "cli/places.h"
+#include "cli/profile_fields.h"
+#include "hub/json_text.h"
 
 namespace kakeya::cli {
 namespace {
@@ -28,34 +32,6 @@ std::string file_stem(const std::string& id) {
   }
   return out;
 }
-
-class Fields {
- public:
-  Fields(const std::string& path, const Json& root) : path_(path), root_(root) {}
-
-  template <class T>
-  Result<T> get(const std::string& pointer, const char* expected) const {
-    const Json::json_pointer at(pointer);
-    if (!root_.contains(at)) return bad(pointer, "nothing", expected);
-    try {
-      return root_.at(at).get<T>();
-    } catch (const nlohmann::json::exception&) {
-      return bad(pointer, root_.at(at).dump().substr(0, 40), expected);
-    }
-  }
-  bool has(const std::string& pointer) const {
-    const Json::json_pointer at(pointer);
-    return root_.contains(at) && !root_.at(at).is_null();
-  }
-  Error bad(const std::string& pointer, const std::string& found, const std::string& expected) const {
-    return corrupt_data(
-        fmt::format("profile {}: {}: found {}, expected {}", path_, pointer, found, expected));
-  }
-
- private:
-  const std::string& path_;
-  const Json& root_;
-};
 
 // Whether any profile of that id lies in the directory: spares the fingerprint of the model where there is
 // none.
@@ -107,14 +83,45 @@ Result<std::string> misfit(const Profile& profile, const ProfileSubject& subject
   return std::string();
 }
 
+Error with_way_out(const Error& error) {
+  return {error.code, error.message + "; remove the file, or run with --no-profile"};
+}
+
+// What the choice names must be there for this pair: only its file can say something else.
+Status check_choice(const Profile& profile, const ProfileSubject& subject) {
+  const auto bad = [&](const char* field, const std::string& found, const std::string& expected) {
+    return corrupt_data(
+        fmt::format("profile {}: /choice/{}: found {}, expected {}", profile.path, field, found, expected));
+  };
+  const ProfileChoice& choice = profile.choice;
+  if (const auto info = channel_info(choice.kv, subject.target.head_dim); !info.ok()) {
+    return bad("kv", "'" + choice.kv + "'", "a KV channel of the target (" + info.error().message + ")");
+  }
+  const std::size_t draft_dim = (subject.draft != nullptr ? *subject.draft : subject.target).head_dim;
+  if (const auto info = channel_info(choice.draft_kv, draft_dim); !info.ok()) {
+    return bad("draft_kv", "'" + choice.draft_kv + "'",
+               "a KV channel of the draft (" + info.error().message + ")");
+  }
+  const std::size_t most = subject.draft != nullptr ? subject.draft->block_size : 0;
+  if (choice.verify_width > most) {
+    return bad("verify_width", std::to_string(choice.verify_width),
+               most == 0 ? "0 without a draft"
+                         : fmt::format("at most {}, the block of {}", most, subject.draft->id));
+  }
+  return {};
+}
+
 }  // namespace
 
-std::string ProfileChoice::words() const {
-  std::string out = "KV " + kv;
-  if (draft_kv != "bf16") out += ", draft KV " + draft_kv;
-  out += ", speculation " + speculation;
-  if (speculation == "fixed" && verify_width != 0) out += fmt::format(", width {}", verify_width);
-  return out;
+std::string ProfileChoice::words(const ChoiceParts& parts) const {
+  std::vector<std::string> out;
+  if (parts.kv) out.push_back("KV " + kv);
+  if (parts.draft_kv && draft_kv != "bf16") out.push_back("draft KV " + draft_kv);
+  if (parts.drafting) out.push_back("speculation " + speculation);
+  if (parts.drafting && speculation == "fixed" && verify_width != 0) {
+    out.push_back(fmt::format("width {}", verify_width));
+  }
+  return fmt::format("{}", fmt::join(out, ", "));
 }
 
 Result<std::string> profile_path(const std::string& id, const std::string& fingerprint) {
@@ -127,10 +134,10 @@ Result<std::string> profile_path(const std::string& id, const std::string& finge
 }
 
 Result<Profile> read_profile(const std::string& path) {
-  KAKEYA_ASSIGN(const std::string text, acceptance::read_whole_file(path, kMaxProfileBytes));
-  const Json root = Json::parse(text, nullptr, false);
+  KAKEYA_ASSIGN(const std::string text, acceptance::read_regular_file(path, kMaxProfileBytes));
+  KAKEYA_ASSIGN(const Json root, hub::parse_json_text("profile " + path, text));
   if (!root.is_object()) return corrupt_data(fmt::format("profile {}: expected a JSON object", path));
-  const Fields fields(path, root);
+  const ProfileFields fields(path, root);
   Profile out;
   out.path = path;
   KAKEYA_ASSIGN(const std::string schema, fields.get<std::string>("/schema", "a text"));
@@ -138,7 +145,7 @@ Result<Profile> read_profile(const std::string& path) {
   KAKEYA_ASSIGN(out.created_at, fields.get<std::string>("/created_at", "a date"));
   KAKEYA_ASSIGN(out.cpu, fields.get<std::string>("/machine/cpu", "a name"));
   KAKEYA_ASSIGN(out.isa, fields.get<std::string>("/machine/isa", "a CPU variant"));
-  KAKEYA_ASSIGN(out.cores, fields.get<int>("/machine/cores", "a number"));
+  KAKEYA_ASSIGN(out.cores, fields.get<int>("/machine/cores", "a whole number"));
   KAKEYA_ASSIGN(out.target_id, fields.get<std::string>("/target/id", "a name"));
   KAKEYA_ASSIGN(out.target_fingerprint, fields.get<std::string>("/target/fingerprint", "a digest"));
   if (fields.has("/draft")) {
@@ -152,13 +159,14 @@ Result<Profile> read_profile(const std::string& path) {
   if (mode != "auto" && mode != "fixed" && mode != "off") {
     return fields.bad("/choice/speculation", mode, "auto, fixed or off");
   }
-  KAKEYA_ASSIGN(out.choice.verify_width, fields.get<std::size_t>("/choice/verify_width", "a number"));
+  KAKEYA_ASSIGN(out.choice.verify_width,
+                fields.get<std::size_t>("/choice/verify_width", "a whole number from 0"));
   if (fields.has("/acceptance_band")) {
     AcceptanceBand& band = out.band.emplace();
     KAKEYA_ASSIGN(band.mean, fields.get<double>("/acceptance_band/mean", "a number"));
     KAKEYA_ASSIGN(band.low, fields.get<double>("/acceptance_band/low", "a number"));
     KAKEYA_ASSIGN(band.high, fields.get<double>("/acceptance_band/high", "a number"));
-    KAKEYA_ASSIGN(band.window, fields.get<std::size_t>("/acceptance_band/window", "a number"));
+    KAKEYA_ASSIGN(band.window, fields.get<std::size_t>("/acceptance_band/window", "a whole number"));
   }
   return out;
 }
@@ -176,12 +184,12 @@ Result<FoundProfile> find_profile(const ProfileSubject& subject) {
                               target.id, directory, renewal(subject));
     return out;
   }
-  if (!profile.ok()) {
-    return Error{profile.error().code,
-                 profile.error().message + "; remove the file, or run with --no-profile"};
-  }
+  if (!profile.ok()) return with_way_out(profile.error());
   KAKEYA_ASSIGN(out.refusal, misfit(*profile, subject, fingerprint));
-  if (out.refusal.empty()) out.profile = std::move(*profile);
+  if (!out.refusal.empty()) return out;
+  if (const Status status = check_choice(*profile, subject); !status.ok())
+    return with_way_out(status.error());
+  out.profile = std::move(*profile);
   return out;
 }
 
@@ -191,6 +199,7 @@ Result<Profile> take_profile(const std::string& path, const ProfileSubject& subj
                 model_fingerprint(subject.target.path, ModelRole::kTarget, ""));
   KAKEYA_ASSIGN(const std::string refusal, misfit(profile, subject, fingerprint));
   if (!refusal.empty()) return unsupported(refusal);
+  KAKEYA_TRY(check_choice(profile, subject));
   return profile;
 }
 

@@ -13,12 +13,18 @@ namespace kakeya::cli {
 
 constexpr const char* kProfileSchema = "kakeya-profile-v1";
 
+// What of a choice is in effect: flags win over each part.
+struct ChoiceParts {
+  bool kv = true, draft_kv = true, drafting = true;
+};
+
 struct ProfileChoice {
   std::string kv = "bf16", draft_kv = "bf16";
   std::string speculation = "off";  // "auto", "fixed", "off"
   std::size_t verify_width = 0;     // fixed only
 
-  std::string words() const;  // "KV e8-q10, speculation fixed, width 4"
+  // "KV e8-q10, speculation fixed, width 4", of the parts that are in effect.
+  std::string words(const ChoiceParts& parts = {}) const;
 };
 
 // Mean acceptance length of `window` requests under the choice: outside of it something has changed.

@@ -119,6 +119,15 @@ int finish(const Flags& flags, const OpenModel& model, const Answered& answer, s
   return cancelled ? kInterruptedCode : kOk;
 }
 
+// The schema's own mistakes, by the name of its file.
+Error reply_error(const Error& error, const Flags& flags, const Engine& engine) {
+  const auto format = format_of(flags);
+  if (flags.schema.empty() || !format.ok()) return error;
+  const auto constraint = engine.new_constraint(**format);
+  if (constraint.ok()) return error;
+  return {constraint.error().code, fmt::format("--schema {}: {}", flags.schema, constraint.error().message)};
+}
+
 int run(Flags flags, const Context& context) {
   const auto prompt = prompt_of(flags);
   if (!prompt.ok()) return fail(prompt.error());
@@ -130,12 +139,12 @@ int run(Flags flags, const Context& context) {
   options.slots = 1;
   options.prefix_bytes = 0;  // one request: nothing to come back to
   const auto service = engine.new_service(options);
-  if (!service.ok()) return fail(service.error(), "kakeya-llm codec list shows the KV channels");
+  if (!service.ok()) return fail(service.error(), channel_step(options.session, engine));
   auto request = request_of(flags, *prompt, *model);
   if (!request.ok()) return fail(request.error());
   catch_interrupts();
   const auto reply = dialog::ask(engine, **service, std::move(*request));
-  if (!reply.ok()) return fail(reply.error());
+  if (!reply.ok()) return fail(reply_error(reply.error(), flags, engine));
   ViewOptions view;
   view.show = !flags.json;
   view.reasoning = flags.answer.thinking;

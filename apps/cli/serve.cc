@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/model_setup.h"
 #include "cli/serve_flags.h"
+#include "cli/settings.h"
 #include "serve/limited_service.h"
 
 namespace kakeya::cli {
@@ -138,18 +139,23 @@ void print_devices(const Context& context) {
 Status apply_profile(ServeFlags& flags, const Engine& engine, const CLI::App& command) {
   KAKEYA_ASSIGN(const auto profile, profile_for(engine, flags.profile, flags.no_profile));
   if (!profile) return {};
-  if (flags.speculation.empty() && flags.verify_width == 0 && engine.draft() != nullptr) {
-    flags.speculation = profile->choice.speculation;
-    if (flags.speculation == "fixed") flags.verify_width = profile->choice.verify_width;
+  ChoiceParts parts;
+  parts.kv = command.count("--kv") == 0;
+  parts.draft_kv = command.count("--draft-kv") == 0 && engine.draft() != nullptr;
+  parts.drafting = flags.speculation.empty() && flags.verify_width == 0 && engine.draft() != nullptr;
+  const ProfileChoice& choice = profile->choice;
+  if (parts.drafting) flags.speculation = choice.speculation;
+  if (parts.drafting && flags.speculation == "fixed") flags.verify_width = choice.verify_width;
+  if (parts.kv) flags.service.session.kv = choice.kv;
+  if (parts.draft_kv) flags.service.session.draft_kv = choice.draft_kv;
+  std::string words = choice.words(parts);
+  if (command.count("--tripwire") == 0 && profile->band) {
+    flags.server.tripwire = profile->band->low;
+    words += fmt::format("{}tripwire {:.2f}", words.empty() ? "" : ", ", flags.server.tripwire);
   }
-  if (command.count("--kv") == 0) flags.service.session.kv = profile->choice.kv;
-  if (command.count("--draft-kv") == 0) flags.service.session.draft_kv = profile->choice.draft_kv;
-  if (command.count("--tripwire") == 0 && profile->band) flags.server.tripwire = profile->band->low;
-  fmt::print(
-      stderr,
-      "note: KV {}, tripwire {:.2f}, drafting {} by the profile of {} ({}); --no-profile leaves it out\n",
-      flags.service.session.kv, flags.server.tripwire, drafting_words(flags), profile->created_at,
-      profile->path);
+  if (words.empty()) return {};
+  fmt::print(stderr, "note: {} by the profile of {} ({}); --no-profile leaves it out\n", words,
+             profile->created_at, profile->path);
   return {};
 }
 
@@ -176,6 +182,14 @@ void resolve(ServeFlags& flags, const Engine& engine) {
 }
 
 int run(ServeFlags flags, const CLI::App& command, const Context& context) {
+  if (!flags.model_argument.empty()) {
+    const bool both = on_command_line(*command.get_option("--target"), context.arguments);
+    if (both) {
+      return fail(invalid_argument(fmt::format("serve: found the models '{}' and --target '{}', expected one",
+                                               flags.model_argument, flags.engine.target)));
+    }
+    flags.engine.target = flags.model_argument;
+  }
   if (flags.list_devices) {
     print_devices(context);
     return kOk;
@@ -193,9 +207,12 @@ int run(ServeFlags flags, const CLI::App& command, const Context& context) {
   }
   const auto drafting = drafting_of(flags, **engine);
   if (!drafting.ok()) return fail(drafting.error());
+  if (const Status fits = check_context(flags.service.session.max_tokens, (*engine)->target()); !fits.ok()) {
+    return fail(fits.error());
+  }
   resolve(flags, **engine);
   auto service = (*engine)->new_service(flags.service);
-  if (!service.ok()) return fail(service.error(), "kakeya-llm codec list shows the KV channels");
+  if (!service.ok()) return fail(service.error(), channel_step(flags.service.session, **engine));
   serve::LimitedService limited(**service, flags.server.max_prompt_tokens);
   const auto ask = [&](dialog::DialogRequest request) {
     drafting->apply(request);
@@ -216,12 +233,12 @@ int run(ServeFlags flags, const CLI::App& command, const Context& context) {
 
 void add_serve(CLI::App& app, Context& context) {
   auto flags = std::make_shared<ServeFlags>();
-  CLI::App* command = add_command(
-      app, "serve", "Serve the OpenAI, Anthropic and Ollama APIs on this machine",
-      "  kakeya-llm serve --target tiny --draft tiny\n"
-      "  kakeya-llm serve --target ./Qwen3-8B --draft ./Qwen3-8B-DFlash-b16 --kv e8-q38 --slots 2\n"
-      "  kakeya-llm serve --host 0.0.0.0 --api-key SECRET --alias qwen3-8b\n"
-      "  curl http://127.0.0.1:8017/v1/models");
+  CLI::App* command =
+      add_command(app, "serve", "Serve the OpenAI, Anthropic and Ollama APIs on this machine",
+                  "  kakeya-llm serve tiny --draft tiny\n"
+                  "  kakeya-llm serve ./Qwen3-8B --draft ./Qwen3-8B-DFlash-b16 --kv e8-q38 --slots 2\n"
+                  "  kakeya-llm serve --host 0.0.0.0 --api-key SECRET --alias qwen3-8b\n"
+                  "  curl http://127.0.0.1:8017/v1/models");
   add_serve_flags(command, *flags);
   on_run(command, context, [flags, command, &context] { return run(*flags, *command, context); });
 }

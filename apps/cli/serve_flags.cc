@@ -3,11 +3,14 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/model_setup.h"
+#include "cli/number_flags.h"
 
 namespace kakeya::cli {
 namespace {
 
 void add_model_flags(CLI::App* command, ServeFlags& flags) {
+  command->add_option("model", flags.model_argument,
+                      "'tiny', a short name, ORG/REPO, a GGUF file or a directory; as --target");
   command
       ->add_option("--target,-m,--model", flags.engine.target,
                    "directory in Hugging Face layout, GGUF file, pulled model, or 'tiny', the embedded pair")
@@ -22,9 +25,11 @@ void add_model_flags(CLI::App* command, ServeFlags& flags) {
   command
       ->add_option("--alias,-a", flags.names,
                    "names that clients may use, the first one is the model's id; default its own name")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--tags", flags.server.tags, "words that /v1/models shows beside the name")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   auto* given = command->add_option("--chat-template", flags.engine.chat_template,
                                     "qwen3, chatml or llama3; without it, by the tokenizer's special tokens");
   command->add_option("--chat-template-file", flags.template_file, "a file with that name or template")
@@ -43,9 +48,11 @@ void add_model_flags(CLI::App* command, ServeFlags& flags) {
       ->capture_default_str();
   command->add_option("--draft-kv", session.draft_kv, "KV channel of the draft")->capture_default_str();
   command->add_option("--kv-allow", flags.server.kv_allowed, "channels that a request may name in kakeya.kv")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--draft-kv-allow", flags.server.draft_kv_allowed, "the same for kakeya.draft_kv")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--boundary", session.boundary, "first and last layers whose KV stays bf16")
       ->capture_default_str();
   command->add_option("--ctx,-c,--ctx-size", session.max_tokens,
@@ -83,7 +90,7 @@ void add_load_flags(CLI::App* command, ServeFlags& flags) {
 void add_request_flags(CLI::App* command, ServeFlags& flags) {
   serve::RequestDefaults& defaults = flags.server.defaults;
   command->add_option("--temp,--temperature", defaults.temperature, "temperature of requests that name none")
-      ->check(CLI::Range(0.0, 1000.0));
+      ->check(number_between(0, 1000));
   command->add_option("--seed,-s", defaults.seed, "seed of requests that name none");
   command
       ->add_option("--n-predict,-n", defaults.max_tokens,
@@ -96,24 +103,28 @@ void add_request_flags(CLI::App* command, ServeFlags& flags) {
 void add_access_flags(CLI::App* command, ServeFlags& flags) {
   serve::Options& server = flags.server;
   command->add_option("--host", flags.hosts, "addresses to listen on; default 127.0.0.1 and ::1")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--port", server.port, "0 = any free one, which is printed")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
   command
       ->add_option("--api-key", server.api_keys,
                    "a key that clients must send; may be repeated (also KAKEYA_API_KEY, LLAMA_API_KEY)")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_flag("--insecure-no-auth", server.insecure_no_auth,
                     "listen on other than loopback addresses without a key");
   command
       ->add_option("--allow-host", server.allow_hosts,
                    "names in the Host header besides loopback ones (loopback without a key); * = all")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command
       ->add_option("--cors-origin", server.cors_origins,
                    "origins of web pages that may ask, besides local ones and apps; * = all")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_flag("--json-log", server.json_log, "one JSON object a request on stderr");
   command->add_flag("--quiet", flags.quiet, "no line for each request");
   command->add_flag("--list-devices", flags.list_devices, "print what can run models, and end");

@@ -12,6 +12,7 @@ namespace kakeya::cli {
 
 struct ServeFlags {
   EngineFlags engine;
+  std::string model_argument;  // the target, as run and chat take it
   ServiceOptions service;
   serve::Options server;
   std::vector<std::string> hosts, names;

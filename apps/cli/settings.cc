@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <iterator>
+#include <sstream>
 
 namespace kakeya::cli {
 namespace {
@@ -53,8 +55,11 @@ class SettingsFile : public CLI::ConfigTOML {
   // section every command with that flag. Sections come first, because the first item counts. Throws
   // CLI::ConfigError for a name that no command has.
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    const std::string text{std::istreambuf_iterator<char>(input), {}};
+    check_lists(text);
+    std::istringstream lines(text);
     std::vector<CLI::ConfigItem> in_sections, common;
-    for (CLI::ConfigItem& item : CLI::ConfigTOML::from_config(input)) {
+    for (CLI::ConfigItem& item : CLI::ConfigTOML::from_config(lines)) {
       if (item.name == "++" || item.name == "--") continue;  // marks of a section's begin and end
       std::replace(item.name.begin(), item.name.end(), '_', '-');
       if (!environment(variable_of(item.name)).empty()) continue;
@@ -72,6 +77,37 @@ class SettingsFile : public CLI::ConfigTOML {
  private:
   [[noreturn]] void refuse(const std::string& what) const {
     throw CLI::ConfigError(fmt::format("configuration file {}: {}", file_.as<std::string>(), what));
+  }
+
+  // CLI11 takes the rest of the file for the items of a list that nothing closes.
+  void check_lists(const std::string& text) const {
+    std::size_t line = 1, began = 0, depth = 0;
+    bool value = false, blank = true;  // after '='; before anything else on the line
+    char quote = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const char c = text[i];
+      if (c == '\n') {
+        ++line;
+        quote = 0;
+        if (depth == 0) value = false;
+      } else if (quote != 0) {
+        if (c == '\\' && quote == '"') ++i;
+        if (c == quote) quote = 0;
+      } else if (value && (c == '"' || c == '\'')) {
+        quote = c;
+      } else if (c == '#') {
+        i = std::min(text.find('\n', i), text.size()) - 1;
+      } else if (!value && c == '=') {
+        value = blank = true;
+        continue;
+      } else if (value && c == '[' && (blank || depth > 0)) {
+        if (depth++ == 0) began = line;
+      } else if (c == ']' && depth > 0) {
+        --depth;
+      }
+      if (c != ' ' && c != '\t') blank = false;
+    }
+    if (depth > 0) refuse(fmt::format("line {}: found a list without its end, expected ']'", began));
   }
 
   void check(const CLI::ConfigItem& item) const {

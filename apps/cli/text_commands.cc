@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/places.h"
+#include "hub/json_text.h"
 
 namespace kakeya::cli {
 namespace {
@@ -45,11 +46,7 @@ int each_line(const Flags& flags, const LineWork& work) {
 }
 
 // Errors: kCorruptData (exit code 1): the data on stdin is wrong, not the flags.
-Result<Json> parse_line(const std::string& line) {
-  Json value = Json::parse(line, nullptr, false);
-  if (value.is_discarded()) return corrupt_data("not JSON");
-  return value;
-}
+Result<Json> parse_line(const std::string& line) { return hub::parse_json_text("JSON", line); }
 
 Result<std::string> tokenize_line(const TextCodec& codec, const std::string& line, const Flags& flags) {
   std::string text = line;
@@ -80,6 +77,11 @@ Result<std::string> detokenize_line(const TextCodec& codec, const std::string& l
                                       id.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 40)));
     }
     ids.push_back(id.get<Token>());
+    // An entry of the vocabulary stands for one byte at least.
+    if (codec.decode({&ids.back(), 1}, false).empty()) {
+      return corrupt_data(
+          fmt::format("entry {} is {}, expected an id of this tokenizer", ids.size() - 1, ids.back()));
+    }
   }
   const std::string text = codec.decode(ids, flags.skip_special);
   if (!flags.jsonl) return text;

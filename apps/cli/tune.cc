@@ -11,6 +11,7 @@
 #include "acceptance/files.h"
 #include "cli/commands.h"
 #include "cli/model_setup.h"
+#include "cli/number_flags.h"
 #include "cli/tune_report.h"
 
 namespace kakeya::cli {
@@ -118,8 +119,7 @@ int run(Flags flags, const Context& context) {
   catch_interrupts();
   const auto measured = measure(*model->engine, flags);
   if (!measured.ok()) {
-    const bool usage = measured.error().code == ErrorCode::kInvalidArgument;
-    return fail(measured.error(), usage ? "kakeya-llm codec list shows the KV channels" : "");
+    return fail(measured.error(), channel_step(flags.tune.channels, model->engine->target().head_dim));
   }
   return finish(flags, *model->engine, *measured);
 }
@@ -148,15 +148,15 @@ void add_measure_flags(CLI::App* command, Flags& flags) {
   command
       ->add_option("--budget", flags.tune.budget_s,
                    "seconds for the timed rounds; they go on until the fastest is told apart from the others")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from_zero())
       ->capture_default_str();
   command->add_option("--margin", flags.rules.margin_pp, "points of acceptance rate that a channel may lose")
-      ->check(CLI::NonNegativeNumber)
+      ->check(number_from_zero())
       ->capture_default_str();
   command
       ->add_option("--min-top1", flags.rules.min_top1,
                    "share of positions at which a channel must choose the token that bf16 chooses")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_between(0, 1))
       ->capture_default_str();
 }
 

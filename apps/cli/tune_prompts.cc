@@ -9,6 +9,7 @@
 #include "acceptance/dataset.h"
 #include "acceptance/files.h"
 #include "acceptance/prompt_style.h"
+#include "hub/json_text.h"
 
 namespace kakeya::cli {
 namespace {
@@ -27,7 +28,7 @@ Result<std::vector<Token>> chat_ids(const Engine& engine, const std::string& tex
 // The text of one line of the user's file.
 Result<std::string> line_text(const std::string& path, std::size_t number, const std::string& line) {
   if (line.front() != '{') return line;
-  const Json json = Json::parse(line, nullptr, false);
+  KAKEYA_ASSIGN(const Json json, hub::parse_json_text(fmt::format("{}: line {}", path, number), line));
   if (json.is_object() && json.contains("prompt") && json["prompt"].is_string()) {
     return json["prompt"].get<std::string>();
   }

@@ -99,6 +99,17 @@ Status write_files(const std::vector<OutputFile>& outputs) {
   return status;
 }
 
+Result<std::string> read_regular_file(const std::string& path, std::size_t max_bytes) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return io_error(fmt::format("read {}: found {}, expected a regular file", path,
+                                S_ISDIR(info.st_mode)    ? "a directory"
+                                : S_ISFIFO(info.st_mode) ? "a named pipe"
+                                                         : "a device or socket"));
+  }
+  return read_whole_file(path, max_bytes);
+}
+
 Result<std::string> read_whole_file(const std::string& path, std::size_t max_bytes) {
   std::FILE* file = std::fopen(path.c_str(), "rb");
   if (file == nullptr) {

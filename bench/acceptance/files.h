@@ -23,6 +23,9 @@ Status write_files(const std::vector<OutputFile>& files);
 
 // The file's bytes. Errors: kNotFound, kIo, kCorruptData when it is larger than max_bytes.
 Result<std::string> read_whole_file(const std::string& path, std::size_t max_bytes);
+// The same of what may only be a regular file: a pipe's open would wait for a writer. Errors: also kIo,
+// naming what was found instead.
+Result<std::string> read_regular_file(const std::string& path, std::size_t max_bytes);
 
 // Invalid UTF-8 replaced by U+FFFD, so that the text can be stored as JSON.
 std::string to_valid_utf8(std::string_view text);

@@ -10,6 +10,7 @@
 
 #include "acceptance/files.h"
 #include "acceptance/identity.h"
+#include "hub/json_text.h"
 
 namespace kakeya::acceptance {
 namespace {
@@ -69,13 +70,14 @@ Status read_lines(const std::string& path, const std::string& content, const Jso
     const std::size_t end = content.find('\n', begin);
     if (end == std::string::npos) break;  // half-written
     ++number;
-    const Json line = Json::parse(content.begin() + static_cast<std::ptrdiff_t>(begin),
-                                  content.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+    const auto parsed = hub::parse_json_text(fmt::format("{}: line {}", path, number),
+                                             std::string_view(content).substr(begin, end - begin));
     const bool last = end + 1 == content.size();
-    if (line.is_discarded()) {
+    if (!parsed.ok()) {
       if (last) break;  // a torn write may still end in a newline
-      return corrupt_data(fmt::format("read {}: line {} is not JSON", path, number));
+      return parsed.error();
     }
+    const Json& line = *parsed;
     if (number == 1) {
       KAKEYA_TRY(check_header(path, line, identity));
     } else {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "acceptance/files.h"
+#include "hub/json_text.h"
 
 namespace kakeya::acceptance {
 namespace {
@@ -28,7 +29,7 @@ Status check_schema(const std::string& schema) {
 
 Result<ResultFile> read_result_file(const std::string& path, Json& identity) {
   KAKEYA_ASSIGN(const std::string content, read_whole_file(path, kMaxBytes));
-  const Json json = Json::parse(content, nullptr, false);
+  KAKEYA_ASSIGN(const Json json, hub::parse_json_text(path, content));
   if (!json.is_object()) return corrupt_data(fmt::format("read {}: not a JSON object", path));
   const auto field = [&](const char* name) { return json.contains(name) ? json.at(name) : Json(nullptr); };
   if (!field("schema").is_string()) return corrupt_data(fmt::format("read {}: no schema", path));

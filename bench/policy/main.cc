@@ -19,6 +19,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "acceptance/jsonl.h"
 #include "acceptance/stats.h"
 #include "policy/together.h"
 
@@ -69,9 +70,9 @@ std::vector<std::vector<Token>> read_prompts(const kakeya::Engine& engine, const
   std::vector<std::vector<Token>> out;
   for (std::string line; std::getline(file, line);) {
     if (line.empty()) continue;
-    const auto json = nlohmann::json::parse(line, nullptr, false);
+    const auto json = kakeya::acceptance::parse_json(line, path);
     std::string text = line;
-    if (json.is_object()) text = json.value("question", json.value("prompt", std::string()));
+    if (json.ok() && json->is_object()) text = json->value("question", json->value("prompt", std::string()));
     if (text.empty()) die(path + ": a line without \"question\" and \"prompt\"");
     kakeya::ChatRequest chat;
     chat.messages.push_back({"user", text, {}, {}});

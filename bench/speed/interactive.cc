@@ -19,6 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr int kMaxDepth = 8;  // of a request
 constexpr std::size_t kLargestCount = std::size_t{1} << 31;
 
 Json answer(const std::string& op, const Elapsed& elapsed) {
@@ -31,7 +32,9 @@ Json answer(const std::string& op, const Elapsed& elapsed) {
 class Request {
  public:
   static Result<Request> parse(const std::string& line) {
-    Json json = Json::parse(line, nullptr, false);
+    // What is nested deeper than any request is dropped: writers of the JSON library recurse.
+    const auto shallow = [](int depth, Json::parse_event_t, const Json&) { return depth <= kMaxDepth; };
+    Json json = Json::parse(line, shallow, false);
     if (!json.is_object() || !json.contains("op") || !json["op"].is_string()) {
       return invalid_argument("request: expected one JSON object a line, with a string \"op\"");
     }

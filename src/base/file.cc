@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/file_kind.h"
+
 namespace kakeya::base {
 namespace {
 
@@ -49,8 +51,13 @@ Status write_atomic(const std::string& path, Pieces pieces, mode_t mode) {
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe's open would wait
   if (fd < 0) return errno_error("open " + path, errno);
+  struct stat info {};
+  if (::fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) {
+    ::close(fd);
+    return io_error("read " + path + ": found " + file_kind(info) + ", expected " + kRegularFile);
+  }
   std::string out;
   char buffer[1 << 16];
   for (;;) {

@@ -10,7 +10,8 @@
 
 namespace kakeya::base {
 
-// The file's bytes. Errors: kNotFound, kIo, kCorruptData when it is larger than max_bytes.
+// The bytes of a regular file; a pipe or device is refused without waiting. Errors: kNotFound, kIo,
+// kCorruptData when it is larger than max_bytes.
 Result<std::string> read_file(const std::string& path, std::uint64_t max_bytes);
 
 // Writes beside `path`, syncs, then renames: a reader sees the old file or the new one, never a part.

@@ -9,10 +9,12 @@
 #include <cstring>
 #include <utility>
 
+#include "base/file_kind.h"
+
 namespace kakeya::base {
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe's open would wait
   if (fd < 0) {
     const Error error = {errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo,
                          "open " + path + ": " + std::strerror(errno)};
@@ -21,7 +23,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
-    return io_error("open " + path + ": not a regular file");
+    return io_error("open " + path + ": found " + file_kind(info) + ", expected " + kRegularFile);
   }
   MappedFile file;
   file.path_ = path;

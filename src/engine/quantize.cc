@@ -7,9 +7,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
 #include "base/half.h"
+#include "base/output_file.h"
 #include "base/thread_pool.h"
 #include "engine/model_place.h"
 #include "engine/quantize_metadata.h"
@@ -145,10 +145,9 @@ Status check_options(const QuantizeOptions& options) {
     return invalid_argument(fmt::format("quantize: threads {}, expected 0 or more", options.threads));
   }
   if (options.out.empty()) return invalid_argument("quantize: no output file was named");
-  std::error_code ignored;
-  if (std::filesystem::is_directory(options.out, ignored)) {
-    return invalid_argument(fmt::format("quantize: output {} is a directory, expected a file", options.out));
-  }
+  // Before the hours of work, and again by the writer.
+  const auto out = base::output_file(options.out);
+  if (!out.ok()) return Error{out.error().code, "quantize: " + out.error().message};
   return {};
 }
 

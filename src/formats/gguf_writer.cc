@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/output_file.h"
 
 namespace kakeya::formats {
 namespace {
@@ -130,6 +131,7 @@ Status GgufWriter::pad() {
 
 Status GgufWriter::begin() {
   KAKEYA_CHECK(fd_ < 0);
+  KAKEYA_ASSIGN(path_, base::output_file(path_));
   temporary_ = path_ + ".tmp." + std::to_string(::getpid());
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) return system_error("create " + temporary_, errno);

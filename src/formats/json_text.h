@@ -3,20 +3,16 @@
 #pragma once
 #include <kakeya/result.h>
 
-#include <cstddef>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
+#include "base/json_bounds.h"
+
 namespace kakeya::formats {
 
-struct JsonLimits {
-  std::size_t max_depth = 64;                     // no honest file comes near it
-  std::size_t max_values = std::size_t{4} << 20;  // a parsed value costs up to 100 bytes
-};
-
-// Errors: kCorruptData beyond the limits. One pass, no recursion, nothing allocated.
-Status check_json_bounds(const std::string& name, std::string_view text, const JsonLimits& limits = {});
+using base::check_json_bounds;
+using base::JsonLimits;
 
 // Errors: kCorruptData with the position of the first mistake. Of duplicate keys the last one wins.
 Result<nlohmann::json> parse_json(const std::string& name, std::string_view text);

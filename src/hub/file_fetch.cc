@@ -79,7 +79,7 @@ class Fetch {
     }
     if (!outcome.failed && error.code == ErrorCode::kNotFound) return error;
     if (part.size() >= before + kProgressBytes) retry_.progressed();
-    return retry_.again(outcome, error.message);
+    return retry_.again(outcome, error);
   }
 
   Status check(const PartFile::Digests& digests) const {
@@ -88,8 +88,8 @@ class Fetch {
     const std::string& found = by_sha256 ? digests.sha256 : digests.git_oid;
     const std::string& expected = by_sha256 ? file.sha256 : file.git_oid;
     if (found == expected) return {};
-    return Error{ErrorCode::kNetwork, fmt::format("get {}: found {} {}, expected {}", url_,
-                                                  by_sha256 ? "sha256" : "git blob", found, expected)};
+    return corrupt_data(fmt::format("get {}: found {} {}, expected {}", url_,
+                                    by_sha256 ? "sha256" : "git blob", found, expected));
   }
 
   Result<Fetched> finish(PartFile& part, const std::string& sha256, std::uint64_t received) {

@@ -23,8 +23,8 @@ struct Fetched {
 };
 
 // `path` exists only when its bytes are complete, of the announced digest, and on the disk; one that exists
-// is taken as such. Errors: kNetwork (refused, unreachable, wrong size or digest twice), kNotFound, kIo,
-// kCancelled. What arrived stays for another call.
+// is taken as such. Errors: kNetwork (unreachable, wrong size), kUnsupported (refused), kCorruptData (wrong
+// digest twice), kNotFound, kIo, kCancelled. What arrived stays for another call.
 Result<Fetched> fetch_file(const HubAccess& access, const FetchTask& task);
 
 // Bytes of the file that are on disk, complete or not.

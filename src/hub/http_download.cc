@@ -26,8 +26,9 @@ struct Transfer {
 };
 
 void refuse(Transfer& transfer, std::string found, bool may_pass) {
-  transfer.ours = HttpFailure{
-      {ErrorCode::kNetwork, fmt::format("get {}: {}", transfer.request.url, std::move(found))}, may_pass};
+  transfer.ours = HttpFailure{{may_pass ? ErrorCode::kNetwork : ErrorCode::kCorruptData,
+                               fmt::format("get {}: {}", transfer.request.url, std::move(found))},
+                              may_pass};
 }
 
 // `"abc"`, `W/"abc"` -> abc

@@ -40,7 +40,7 @@ Result<HttpReply> get(const HubAccess& access, const ModelId& id, const std::str
     if (!outcome.failed && outcome.reply.status == 200) return std::move(outcome.reply);
     const Error error = outcome.failed ? outcome.failure.error : status_error(access, id, url, outcome.reply);
     if (!outcome.failed && error.code == ErrorCode::kNotFound) return error;
-    KAKEYA_TRY(retry.again(outcome, error.message));
+    KAKEYA_TRY(retry.again(outcome, error));
   }
 }
 

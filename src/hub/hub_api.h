@@ -33,8 +33,8 @@ struct HubListing {
   std::vector<HubFile> files;
 };
 
-// Errors: kInvalidArgument (endpoint, token), kNotFound, kNetwork (refused, unreachable, or an answer that
-// cannot be: unsafe or repeated paths, missing sizes or digests), kCancelled.
+// Errors: kInvalidArgument (endpoint, token), kNotFound, kNetwork (unreachable), kUnsupported (refused),
+// kCorruptData (an answer that cannot be: unsafe or repeated paths, missing sizes or digests), kCancelled.
 Result<HubListing> list_files(const HubAccess& access, const ModelId& id, const std::string& revision);
 
 std::string file_url(const HubAccess& access, const ModelId& id, const std::string& commit,

@@ -4,20 +4,19 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hub/json_text.h"
 #include "hub/listing.h"
 
 namespace kakeya::hub {
 namespace {
 
-using nlohmann::json;
-
 constexpr long kUnauthorized = 401, kForbidden = 403, kNotFoundStatus = 404, kTooMany = 429;
 
 // The server's own words: {"error": "..."}, X-Error-Message, or the beginning of the body.
 std::string words_of(const HttpReply& reply) {
-  const json body = json::parse(reply.body, nullptr, false);
-  if (body.is_object() && body.contains("error") && body["error"].is_string()) {
-    return printable(body["error"].get_ref<const std::string&>());
+  const auto body = parse_json_text("the reply", reply.body);
+  if (body.ok() && body->is_object() && body->contains("error") && (*body)["error"].is_string()) {
+    return printable((*body)["error"].get_ref<const std::string&>());
   }
   return printable(reply.error_message.empty() ? reply.body.substr(0, 60) : reply.error_message);
 }
@@ -79,7 +78,7 @@ Error status_error(const HubAccess& access, const ModelId& id, const std::string
   if (const std::string step = step_by_code(access, id, reply); !step.empty()) {
     const bool absent = reply.error_code == "RepoNotFound" || reply.error_code == "RevisionNotFound" ||
                         reply.error_code == "EntryNotFound";
-    return {absent ? ErrorCode::kNotFound : ErrorCode::kNetwork, message + "; " + step};
+    return {absent ? ErrorCode::kNotFound : ErrorCode::kUnsupported, message + "; " + step};
   }
   if (reply.status == kNotFoundStatus) {
     return {ErrorCode::kNotFound, message + "; no such model, revision or file"};
@@ -92,7 +91,7 @@ Error status_error(const HubAccess& access, const ModelId& id, const std::string
   }
   if (reply.status != kUnauthorized && reply.status != kForbidden) return {ErrorCode::kNetwork, message};
   return {
-      ErrorCode::kNetwork,
+      ErrorCode::kUnsupported,
       message +
           (access.token.empty()
                ? fmt::format(

@@ -9,7 +9,8 @@
 namespace kakeya::hub {
 
 // "get URL: found status 404 ..., expected 200", with the server's words and the next step. Hubs say by
-// X-Error-Code why: kNotFound for RepoNotFound, RevisionNotFound and EntryNotFound, else kNetwork.
+// X-Error-Code why: kNotFound for RepoNotFound, RevisionNotFound and EntryNotFound, kUnsupported where only
+// another token or name helps, else kNetwork: the same request may pass later.
 Error status_error(const HubAccess& access, const ModelId& id, const std::string& url,
                    const HttpReply& reply);
 

@@ -69,7 +69,7 @@ Result<HubFile> parse_file(const json& item, const Names& names, const std::stri
 }  // namespace
 
 Error listing_error(const std::string& url, std::string what) {
-  return {ErrorCode::kNetwork, fmt::format("read {}: {}", url, std::move(what))};
+  return corrupt_data(fmt::format("read {}: {}", url, std::move(what)));
 }
 
 std::string printable(std::string_view text, std::size_t limit) {

@@ -13,7 +13,7 @@
 
 namespace kakeya::hub {
 
-// `url` is named in errors. Errors: kNetwork (an answer that cannot be: see list_files).
+// `url` is named in errors. Errors: kCorruptData (an answer that cannot be: see list_files).
 Result<HubListing> parse_listing(const std::string& text, const std::string& url);
 
 // The files of a listing, one page of /api/models/ID/tree/COMMIT after the other.
@@ -31,7 +31,7 @@ class TreeReader {
   std::uint64_t bytes_ = 0;
 };
 
-// kNetwork: "read URL: what".
+// kCorruptData: "read URL: what".
 Error listing_error(const std::string& url, std::string what);
 
 // Foreign words for a message: at most `limit` bytes, '?' for what is not printable ASCII.

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/sha256.h"
+#include "hub/json_text.h"
 
 namespace kakeya::hub {
 namespace {
@@ -67,7 +68,7 @@ Result<Manifest> read_manifest(const std::string& path) {
 }
 
 Result<Manifest> parse_manifest(const std::string& text, const std::string& path) {
-  const Json json = Json::parse(text, nullptr, false);
+  KAKEYA_ASSIGN(const Json json, parse_json_text(path, text));
   if (!json.is_object()) return corrupt_data(fmt::format("read {}: not a JSON object", path));
   Manifest manifest;
   KAKEYA_ASSIGN(const std::string format, text_of(json, "format", path));

@@ -31,9 +31,11 @@ Status Retry::wait(long ms, const std::string& what) {
   return {};
 }
 
-Status Retry::again(const HttpOutcome& outcome, const std::string& what) {
-  const ErrorCode code = outcome.failed ? outcome.failure.error.code : ErrorCode::kNetwork;
-  if (!may_pass(outcome)) return Error{code, what};
+Status Retry::again(const HttpOutcome& outcome, const Error& error) {
+  const std::string& what = error.message;
+  if (!may_pass(outcome)) return error;
+  // What may pass helps the one who asks again later, too.
+  const ErrorCode code = outcome.failed ? error.code : ErrorCode::kNetwork;
   if (++tried_ >= policy_.attempts) {
     return Error{code, fmt::format("{} (tried {} times without progress)", what, tried_)};
   }

@@ -21,9 +21,9 @@ class Retry {
   Retry(const RetryPolicy& policy, const std::function<bool()>& cancelled)
       : policy_(policy), cancelled_(cancelled) {}
 
-  // After an outcome that is no success: waits and returns, or the error to give up with. `what` is that
-  // error without the reasons to give up. Errors: kNetwork, kCancelled, or the transport's own.
-  Status again(const HttpOutcome& outcome, const std::string& what);
+  // After an outcome that is no success: waits and returns, or the error to give up with, which is `error`
+  // and the reason to give up. Errors: those, kCancelled.
+  Status again(const HttpOutcome& outcome, const Error& error);
   // Bytes came: the attempts count anew.
   void progressed() { tried_ = 0; }
 

@@ -33,6 +33,24 @@ bool is_manifest(const std::string& name) {
   return name.rfind("manifest.", 0) == 0 && name.size() > 5 && name.compare(name.size() - 5, 5, ".json") == 0;
 }
 
+// "Q4_K_M" of "manifest.Q4_K_M.json", "" of "manifest.json".
+std::string variant_of(const std::string& name) {
+  constexpr std::size_t kBegin = 9, kEnd = 5;  // "manifest.", ".json"
+  return name.size() > kBegin + kEnd ? name.substr(kBegin, name.size() - kBegin - kEnd) : std::string();
+}
+
+Result<std::vector<std::string>> manifest_names(const std::string& directory) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (is_manifest(it->path().filename().string())) out.push_back(it->path().filename().string());
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return io_error(fmt::format("read {}: {}", directory, error.message()));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string Store::directory(const ModelId& id) const {
@@ -68,14 +86,10 @@ Result<Manifest> Store::find(const ModelId& id) const {
 
 Result<std::vector<Manifest>> Store::manifests_in(const std::string& directory) const {
   std::vector<Manifest> out;
-  std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
-    if (!is_manifest(it->path().filename().string())) continue;
-    KAKEYA_ASSIGN(Manifest manifest, read_manifest(it->path().string()));
+  KAKEYA_ASSIGN(const std::vector<std::string> names, manifest_names(directory));
+  for (const std::string& name : names) {
+    KAKEYA_ASSIGN(Manifest manifest, read_manifest(directory + "/" + name));
     out.push_back(std::move(manifest));
-  }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    return io_error(fmt::format("read {}: {}", directory, error.message()));
   }
   std::sort(out.begin(), out.end(),
             [](const Manifest& a, const Manifest& b) { return a.id.text() < b.id.text(); });
@@ -103,14 +117,27 @@ Result<Manifest> Store::find_any(const ModelId& id) const {
 
 Status Store::list_repository(const std::string& directory, const ModelId& id,
                               std::vector<Entry>& out) const {
-  KAKEYA_ASSIGN(const std::vector<Manifest> manifests, manifests_in(directory));
-  for (const Manifest& manifest : manifests) {
-    out.push_back({manifest, model_path(manifest), weight_type(manifest, files_directory(manifest)), true,
-                   manifest.bytes()});
+  KAKEYA_ASSIGN(const std::vector<std::string> names, manifest_names(directory));
+  std::vector<Entry> found;
+  for (const std::string& name : names) {
+    const std::string path = directory + "/" + name;
+    const auto manifest = read_manifest(path);
+    if (manifest.ok()) {
+      found.push_back({*manifest, model_path(*manifest), weight_type(*manifest, files_directory(*manifest)),
+                       true, manifest->bytes(), ""});
+      continue;
+    }
+    Entry broken{Manifest{}, path, "", false, 0, manifest.error().message};
+    broken.manifest.id = id;
+    broken.manifest.id.variant = variant_of(name);
+    found.push_back(std::move(broken));
   }
+  std::sort(found.begin(), found.end(),
+            [](const Entry& a, const Entry& b) { return a.manifest.id.text() < b.manifest.id.text(); });
+  out.insert(out.end(), found.begin(), found.end());
   for (const Partial& partial : partials_of(id)) {
     const std::string path = partial_directory(id, partial.snapshot);
-    out.push_back({partial.planned, path, partial.planned.id.variant, false, bytes_below(path)});
+    out.push_back({partial.planned, path, partial.planned.id.variant, false, bytes_below(path), ""});
   }
   return {};
 }

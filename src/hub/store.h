@@ -46,8 +46,10 @@ class Store {
     std::string type;   // "Q4_K_M", "bfloat16": what the name or config.json says; may be empty
     bool complete = true;
     std::uint64_t bytes = 0;  // on disk
+    std::string damage;  // why the manifest cannot be read: then manifest has the id alone, path is its own
   };
-  // By name. Errors: kIo (the store cannot be read), kCorruptData (a manifest). An absent store is empty.
+  // By name, those with damaged manifests too. Errors: kIo (the store cannot be read). An absent store is
+  // empty.
   Result<std::vector<Entry>> list() const;
 
   // Removes what the id names, complete or not. Errors: kNotFound, kInvalidArgument (several variants),

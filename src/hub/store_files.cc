@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/split_name.h"
 #include "hub/file_choice.h"
+#include "hub/json_text.h"
 
 namespace kakeya::hub {
 namespace {
@@ -24,8 +25,9 @@ constexpr std::uint64_t kMaxConfig = std::uint64_t{4} << 20;
 std::string type_in_config(const std::string& path) {
   const auto text = base::read_file(path, kMaxConfig);
   if (!text.ok()) return {};
-  const auto config = nlohmann::json::parse(*text, nullptr, false);
-  if (!config.is_object()) return {};
+  const auto parsed = parse_json_text(path, *text);
+  if (!parsed.ok() || !parsed->is_object()) return {};
+  const nlohmann::ordered_json& config = *parsed;
   if (const auto it = config.find("quantization");
       it != config.end() && it->is_object() && it->contains("bits") && (*it)["bits"].is_number_integer()) {
     return fmt::format("{} bits", (*it)["bits"].get<std::int64_t>());

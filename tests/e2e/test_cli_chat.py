@@ -71,6 +71,15 @@ class Scripted(Chat):
         self.assertIn("no question yet", out.err)
         self.assertIn("system: Be brief.\nsystem: (none)", out.out)
 
+    def test_a_regen_that_fails_takes_nothing_away(self):
+        saved = self.path("kept.json")
+        out = self.say(APPLES, "/system " + "Be brief. " * 40, "/regen", "/system none", "/save " + saved, args=("--ctx", 100), code=1)
+        self.assertIn("stay as they were", out.err)
+        with open(saved) as f:
+            messages = json.load(f)["messages"]
+        self.assertEqual([m["role"] for m in messages], ["user", "assistant"])
+        self.assertEqual((messages[0]["content"], messages[1]["content"]), (APPLES, run("run", APPLES, env=self.env).out.strip()))
+
     def test_settings_are_checked_and_shown(self):
         out = self.say("/set", "/set temperature 0.5", "/set top_k 3", "/set stop END", "/set max_tokens 2", "/set", APPLES,
                        "/set temperature default", "/set")

@@ -26,11 +26,13 @@ class Hub(unittest.TestCase):
         self.assertEqual(out.code, 0, out.err)
         return out.json()
 
-    def refused(self, *words, args=(), code=1):
+    def refused(self, *words, args=(), code=1, again=False):
+        """`again`: the same command may help, and says so."""
         out = run("pull", NAME, *args, env=self.env)
         self.assertEqual(out.code, code, out.out + out.err)
         for word in words:
             self.assertIn(word, out.err)
+        self.assertEqual("the same command continues" in out.err, again, out.err)
         return out.err
 
     def test_the_token_stays_at_the_hub_and_files_come_from_signed_addresses(self):
@@ -80,7 +82,12 @@ class Hub(unittest.TestCase):
         self.pull("--include", "config.json")
         self.assertGreater(time.monotonic() - begin, 1.0)
         self.hub.limited = [4000] * 5
-        self.refused("status 429", "'resolvers'", "4000 s", "HF_TOKEN gives a higher one", args=("--include", "tokenizer.json"))
+        self.refused("status 429", "'resolvers'", "4000 s", "HF_TOKEN gives a higher one",
+                     args=("--include", "tokenizer.json"), again=True)
+
+    def test_a_name_out_of_the_repository_is_refused(self):
+        self.hub.files = dict(self.hub.files, **{"../evil.json": os.path.join(TARGET, "config.json")})
+        self.refused("../evil.json")
 
     def test_large_repositories_come_in_pages(self):
         config = os.path.join(TARGET, "config.json")

@@ -103,6 +103,23 @@ class Models(unittest.TestCase):
         self.assertIn("continues", err)
         self.assertGreater(self.partial_bytes(), 0)
 
+    def test_a_damaged_manifest_breaks_its_own_row_alone(self):
+        self.run_ok("pull", NAME)
+        broken = self.path("home", "models", "org", "other")
+        os.makedirs(broken)
+        for name in ("manifest.json", "manifest.Q8_0.json"):
+            with open(os.path.join(broken, name), "w") as f:
+                f.write('{"format":' + "[" * 200000)
+        rows = self.run_ok("list").out.splitlines()[1:]
+        self.assertEqual([row.split()[0] for row in rows if not row.startswith("tiny ")],
+                         [NAME, "org/other", "org/other:Q8_0"])
+        self.assertIn("kakeya-llm rm org/other:Q8_0", rows[-1])
+        self.assertIn("kakeya-llm pull org/other:Q8_0", rows[-1])
+        models = self.run_ok("list", "--json").json()["models"]
+        self.assertEqual([(m["name"], m["complete"], m["damage"] is None) for m in models[1:]],
+                         [(NAME, True, True), ("org/other", False, False), ("org/other:Q8_0", False, False)])
+        self.run_ok("generate", "--target", NAME, "--prompt", "x", "-n", 1)
+
     def test_second_pull_at_the_same_time_is_refused(self):
         self.hub.bytes_per_s = 2_000_000
         pull = self.start_pull_and_wait(100_000)

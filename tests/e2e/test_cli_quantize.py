@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -159,6 +160,32 @@ class Errors(unittest.TestCase):
             _, err = p.communicate(timeout=60)
             self.assertEqual(p.returncode, 130, err)
             self.assertEqual(os.listdir(d), ["in"])
+
+    def test_links_are_written_through_and_what_is_no_file_is_kept(self):
+        with tempfile.TemporaryDirectory() as d:
+            os.mkdir(os.path.join(d, "there"))
+            for name, target in (("link", "there/x.gguf"), ("second", "link")):
+                path = os.path.join(d, name)
+                os.symlink(target, path)
+                out = run("quantize", "--in", DRAFT, "--out", path, "--type", "q8_0")
+                self.assertEqual(out.code, 0, out.err)
+                self.assertEqual(os.readlink(path), target)
+                self.assertEqual(os.listdir(os.path.join(d, "there")), ["x.gguf"])
+                self.assertEqual(GgufFile(os.path.join(d, "there", "x.gguf")).version, 3)
+                os.unlink(os.path.join(d, "there", "x.gguf"))
+            pipe, through, circle = (os.path.join(d, name) for name in ("pipe", "through", "circle"))
+            os.mkfifo(pipe)
+            os.symlink("pipe", through)
+            os.symlink("circle", circle)
+            before = sorted(os.listdir(d))
+            for path, word, code in ((pipe, "a named pipe", 2), (through, "a link to " + pipe, 2), (circle, "circle", 1),
+                                     (os.path.join(d, "there"), "a directory", 2)):
+                out = run("quantize", "--in", DRAFT, "--out", path, "--type", "q8_0")
+                self.assertEqual(out.code, code, out.err)
+                self.assertIn(path, out.err)
+                self.assertIn(word, out.err)
+            self.assertTrue(stat.S_ISFIFO(os.lstat(pipe).st_mode))
+            self.assertEqual(sorted(os.listdir(d)), before)
 
     def test_a_directory_without_tokenizer_gives_a_note(self):
         with tempfile.TemporaryDirectory() as d:

@@ -69,7 +69,7 @@ class Render(unittest.TestCase):
 class Errors(unittest.TestCase):
     def test_name_the_line(self):
         for command, stdin, word in (("tokenize", '{"text": "a"}\n{"txt": 1}\n', "'text'"),
-                                     ("tokenize", '{"text": "a"}\nnot json\n', "not JSON"),
+                                     ("tokenize", '{"text": "a"}\nnot json\n', "not valid JSON"),
                                      ("detokenize", "[1]\n[1, -2]\n", "-2"), ("detokenize", "[1]\n{}\n", "array"),
                                      ("render", '{"messages": [{"role": "user", "content": "x"}]}\n{"messages": 3}\n',
                                       "messages")):

@@ -129,7 +129,7 @@ class Tune(unittest.TestCase):
         profile["acceptance_band"] = {"mean": 4, "low": 3.25, "high": 5, "window": 20}
         with open(self.profiles()[0], "w") as f:
             json.dump(profile, f)
-        for flags, words in (((), ["KV e8-q10, tripwire 3.25", "tokens, KV e8-q10"]), (("--kv", "q8_0"), ["tokens, KV q8_0"]),
+        for flags, words in (((), ["tripwire 3.25", "tokens, KV e8-q10"]), (("--kv", "q8_0"), ["tokens, KV q8_0"]),
                              (("--no-profile",), ["tokens, KV bf16"])):
             server = Server(*flags, env=self.env)
             self.assertEqual(server.stop(), 0)  # its log is complete now
@@ -153,7 +153,7 @@ class Tune(unittest.TestCase):
             self.assertEqual(used(server, kakeya={"speculation": "auto"})[0], "auto")
         finally:
             self.assertEqual(server.stop(), 0)
-        self.assertIn("drafting fixed, width 3 by the profile", server.log)
+        self.assertIn("speculation fixed, width 3", server.log)
         for flags, wanted in ((("--speculation", "off"), "off"), (("--no-profile",), "auto")):
             server = Server(*flags, env=self.env)
             try:
