@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_listing(*listing);
     check_choices(*listing);
   } else {
-    FUZZ_CHECK(listing.error().code == kakeya::ErrorCode::kNetwork);
+    FUZZ_CHECK(listing.error().code == kakeya::ErrorCode::kCorruptData);
     FUZZ_CHECK(listing.error().message.rfind("read http://hub/list", 0) == 0);
   }
   if (const auto manifest = parse_manifest(text, "manifest.json"); manifest.ok()) {
