@@ -114,16 +114,6 @@ Sample run(kakeya::Session& session, std::span<const Token> prompt, Speculation 
 
 double median(const std::vector<double>& values) { return acceptance::quantile(values, 0.5); }
 
-acceptance::Interval median_interval(const std::vector<double>& values) {
-  return acceptance::bootstrap(values.size(),
-                               [&](std::span<const std::uint32_t> chosen) {
-                                 std::vector<double> drawn;
-                                 for (const std::uint32_t i : chosen) drawn.push_back(values[i]);
-                                 return median(drawn);
-                               },
-                               {});
-}
-
 // samples[mode][prompt][round]
 using Samples = std::vector<std::vector<std::vector<Sample>>>;
 
@@ -174,7 +164,7 @@ void print_mode(const Samples& samples, std::size_t mode) {
       gained += sample.gained_ms;
     }
   }
-  const acceptance::Interval ratio = median_interval(wall);
+  const acceptance::Interval ratio = kakeya::policy::median_interval(wall);
   const std::string ledger = mode == 1 ? fmt::format("{:.1f} ms", gained) : "";
   const std::string cycles = mode == 1 ? fmt::format("{}, {}", plain, drafted) : "";
   std::cout << fmt::format("| {} | {:.3f} [{:.3f}, {:.3f}] | {:.3f} | {:.3f} | {:.3f} | {} | {} |\n",

@@ -8,8 +8,6 @@
 #include <memory>
 #include <random>
 
-#include "acceptance/stats.h"
-
 namespace kakeya::policy {
 namespace {
 
@@ -55,6 +53,8 @@ Result<Batch> run(Service& service, std::span<const std::vector<Token>> prompts,
   return batch;
 }
 
+}  // namespace
+
 acceptance::Interval median_interval(const std::vector<double>& values) {
   return acceptance::bootstrap(values.size(),
                                [&](std::span<const std::uint32_t> chosen) {
@@ -64,8 +64,6 @@ acceptance::Interval median_interval(const std::vector<double>& values) {
                                },
                                {});
 }
-
-}  // namespace
 
 Result<std::vector<std::vector<Batch>>> measure_together(const Engine& engine,
                                                          std::span<const Speculation> modes,

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "acceptance/stats.h"
+
 namespace kakeya::policy {
 
 struct TogetherOptions {
@@ -31,6 +33,9 @@ Result<std::vector<std::vector<Batch>>> measure_together(const Engine& engine,
                                                          std::span<const Speculation> modes,
                                                          std::span<const std::vector<Token>> prompts,
                                                          const TogetherOptions& options);
+
+// Of the median of `values`, 95 %, by resampling.
+acceptance::Interval median_interval(const std::vector<double>& values);
 
 // A table: a mode's time over that of modes[0] in the same round, median with its 95 % interval.
 void print_together(std::span<const Speculation> modes, const std::vector<std::vector<Batch>>& batches,

@@ -8,9 +8,8 @@
 namespace kakeya::decode {
 namespace {
 
-// In shared passes: no ledger bounds what is lost there to a curve that is a little wrong, and the best of
-// many estimates is one that is too high.
-constexpr double kSharedStartThreshold = 1.06, kSharedStayThreshold = 1.0;
+// As alone; the account bounds what a curve that is a little wrong can cost.
+constexpr double kSharedStartThreshold = 1.03, kSharedStayThreshold = 1.0;
 // Tokens that a request has before it at least, when those before it were no longer.
 constexpr double kLeastRest = 8;
 // Of a short cycle: sequences that expect fewer tokens do not join the others' drafts.

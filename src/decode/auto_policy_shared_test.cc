@@ -13,7 +13,7 @@ using test::simulate_shared;
 
 TEST(SharedPolicy, RequestsThatSharePassesDraftWhereItMakesAllOfThemFaster) {
   // With 16 the first to draft would lose: it pays off only because the others join.
-  for (const auto& [count, loss] : {std::pair{2u, -0.3}, {8u, -0.2}, {16u, -0.05}}) {
+  for (const auto& [count, loss] : {std::pair{2u, -0.3}, {8u, -0.2}, {16u, -0.1}}) {
     PolicyMemory memory;
     Request request;
     request.tokens = 200;

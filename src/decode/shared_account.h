@@ -24,7 +24,7 @@ class SharedAccount {
 
  private:
   // In plain steps. What was gained or saved long ago does not pay for losing now.
-  static constexpr double kMostSteps = 3, kAdvanceSteps = 1;
+  static constexpr double kMostSteps = 3, kAdvanceSteps = 0.5;
   double budget_ms_ = 0, gained_ms_ = 0;
 };
 
