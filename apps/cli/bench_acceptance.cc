@@ -12,7 +12,7 @@ namespace {
 
 using acceptance::RunOptions;
 
-struct Flags {
+struct AcceptanceFlags {
   RunOptions run;
   std::vector<std::string> margins;  // "e8-q4=10"
   bool json = false;
@@ -46,7 +46,7 @@ std::string data_dir() {
   return shared != nullptr && *shared != '\0' ? std::string(shared) + "/data" : "";
 }
 
-Status parse_margins(Flags& flags) {
+Status parse_margins(AcceptanceFlags& flags) {
   for (const std::string& text : flags.margins) {
     const std::size_t equals = text.find('=');
     char* end = nullptr;
@@ -60,7 +60,7 @@ Status parse_margins(Flags& flags) {
   return {};
 }
 
-int run(Flags flags, const Context& context) {
+int run(AcceptanceFlags flags, const Context& context) {
   if (const Status status = parse_margins(flags); !status.ok()) return fail(status.error());
   RunOptions& o = flags.run;
   o.isa = context.isa;
@@ -92,7 +92,7 @@ void add_model_flags(CLI::App* c, RunOptions& o) {
   c->add_option("--threads", o.threads, "0 = every core this process may use")->capture_default_str();
 }
 
-void add_protocol_flags(CLI::App* c, Flags& flags) {
+void add_protocol_flags(CLI::App* c, AcceptanceFlags& flags) {
   RunOptions& o = flags.run;
   c->add_option("--n-samples", o.n_samples, "prompts per data set, selected by --seed")
       ->capture_default_str();
@@ -122,7 +122,7 @@ void add_protocol_flags(CLI::App* c, Flags& flags) {
   c->add_option("--resamples", o.resamples, "bootstrap resamples")->capture_default_str();
 }
 
-void add_data_flags(CLI::App* c, Flags& flags) {
+void add_data_flags(CLI::App* c, AcceptanceFlags& flags) {
   RunOptions& o = flags.run;
   c->add_option(
        "--datasets", o.datasets,
@@ -138,7 +138,7 @@ void add_data_flags(CLI::App* c, Flags& flags) {
   c->add_flag("--allow-synthetic", o.allow_synthetic, "made-up problems when nothing else is there");
 }
 
-void add_run_flags(CLI::App* c, Flags& flags) {
+void add_run_flags(CLI::App* c, AcceptanceFlags& flags) {
   RunOptions& o = flags.run;
   c->add_option("--out-dir", o.out_dir, "results, FINDINGS.md and report.html")->required();
   c->add_flag("--resume", o.resume, "continue a run that was stopped or killed; same parameters only");
@@ -153,7 +153,7 @@ void add_bench_acceptance(CLI::App& app, Context& context) {
   CLI::App* command = add_command(
       bench_command(app), "acceptance",
       "does compressing the KV cache cost DFlash acceptance? schema b2-dflash-kakeya-v1", kExamples);
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<AcceptanceFlags>();
   add_model_flags(command, flags->run);
   add_data_flags(command, *flags);
   add_protocol_flags(command, *flags);

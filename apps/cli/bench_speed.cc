@@ -14,7 +14,7 @@
 namespace kakeya::cli {
 namespace {
 
-struct Flags {
+struct SpeedFlags {
   speed::Options run;
   // As given; several mentions of a flag are one list.
   std::vector<std::string> models, random, prompts, gens, prompt_gens, depths, rows, kv, threads;
@@ -54,7 +54,7 @@ Status append_names(const char* flag, const std::vector<std::string>& given, std
   return {};
 }
 
-Status resolve(Flags& flags) {
+Status resolve(SpeedFlags& flags) {
   speed::Options& o = flags.run;
   KAKEYA_TRY(append_names("-m", flags.models, o.models));
   std::vector<std::string> random;
@@ -79,7 +79,7 @@ Status resolve(Flags& flags) {
   return {};
 }
 
-int run(Flags flags, const Context& context) {
+int run(SpeedFlags flags, const Context& context) {
   flags.run.isa = context.isa;
   if (const Status status = resolve(flags); !status.ok()) return fail(status.error());
   if (flags.interactive) {
@@ -93,7 +93,7 @@ int run(Flags flags, const Context& context) {
   return status.ok() ? kOk : fail(status.error());
 }
 
-void add_test_flags(CLI::App* c, Flags& flags) {
+void add_test_flags(CLI::App* c, SpeedFlags& flags) {
   c->add_option("-p,--n-prompt", flags.prompts, "tokens of a prompt [512]");
   c->add_option("-n,--n-gen", flags.gens, "tokens to generate, one by one [128]");
   c->add_option("--prompt-gen", flags.prompt_gens,
@@ -112,7 +112,7 @@ void add_test_flags(CLI::App* c, Flags& flags) {
                                  "cycle on average. Such rows are labelled SIMULATED");
 }
 
-void add_model_flags(CLI::App* c, Flags& flags) {
+void add_model_flags(CLI::App* c, SpeedFlags& flags) {
   c->add_option("-m,--model", flags.models,
                 "directory in Hugging Face layout, GGUF file, or 'tiny', the embedded pair [tiny]");
   c->add_option("--random", flags.random,
@@ -133,7 +133,7 @@ void add_bench_speed(CLI::App& app, Context& context) {
                                   "how fast are prompts, decoding, verification and drafts? llama-bench's "
                                   "flags and fields",
                                   kExamples);
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<SpeedFlags>();
   add_model_flags(command, *flags);
   add_test_flags(command, *flags);
   command->add_option("-o,--output", flags->run.format, "md, csv, json or jsonl")

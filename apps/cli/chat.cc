@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kPrompt = ">>> ";
 
-struct Flags {
+struct ChatFlags {
   ModelFlags model;
   AnswerFlags answer;
   std::string model_argument;  // wins over model.model, which a configuration file may set
@@ -24,7 +24,7 @@ struct Flags {
   bool show_acceptance = false;
 };
 
-Conversation begin(const Flags& flags, const OpenModel& model) {
+Conversation begin(const ChatFlags& flags, const OpenModel& model) {
   Conversation out;
   out.system = flags.system;
   ChatSettings& settings = out.settings;
@@ -80,7 +80,7 @@ int converse(ChatSession& chat, LineReader& reader) {
   return failed && !reader.interactive() ? kFailed : kOk;
 }
 
-int run(Flags flags, const Context& context) {
+int run(ChatFlags flags, const Context& context) {
   if (!flags.model_argument.empty()) flags.model.model = flags.model_argument;
   auto model = open_model(flags.model, context);
   if (!model.ok()) return fail(model.error(), next_step_of(model.error()));
@@ -108,7 +108,7 @@ int run(Flags flags, const Context& context) {
 }  // namespace
 
 void add_chat(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ChatFlags>();
   CLI::App* command =
       add_command(app, "chat", "Hold a conversation",
                   "  kakeya-llm chat\n"

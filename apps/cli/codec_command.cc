@@ -45,7 +45,7 @@ double relative_error(const std::vector<float>& x, const std::vector<float>& y) 
   return total > 0 ? wrong / total : 0;
 }
 
-struct Flags {
+struct CodecFlags {
   std::string channel = "e8-q38", lattice = "e8", in, out;
   std::vector<std::string> channels = {"e8-q38", "e8-q10", "e8-q4"};
   std::size_t dim = 128, rows = 4096;
@@ -53,7 +53,7 @@ struct Flags {
   bool json = false;
 };
 
-int run_roundtrip(const Flags& flags, const Context& context) {
+int run_roundtrip(const CodecFlags& flags, const Context& context) {
   const auto codec = Codec::create(flags.channel, flags.dim, context.isa);
   if (!codec.ok()) return fail(codec.error(), channel_step({flags.channel}, flags.dim));
   const auto x = read_rows(flags.in, flags.dim);
@@ -84,7 +84,7 @@ int run_roundtrip(const Flags& flags, const Context& context) {
   return kOk;
 }
 
-int run_nearest(const Flags& flags) {
+int run_nearest(const CodecFlags& flags) {
   const auto blocks = read_rows(flags.in, 1);
   if (!blocks.ok()) return fail(blocks.error());
   const auto points = nearest_points(flags.lattice, *blocks);
@@ -96,7 +96,7 @@ int run_nearest(const Flags& flags) {
 // What the public Python implementation of the codec was measured at, vectors of 128 a second.
 constexpr double kReferenceEncodeLow = 0.30e6, kReferenceEncodeHigh = 0.35e6;
 
-int run_bench(const Flags& flags, const Context& context) {
+int run_bench(const CodecFlags& flags, const Context& context) {
   Json all = Json::array();
   if (!flags.json) {
     fmt::print("{:<10} {:<8} {:>14} {:>14} {:>14}   (vectors of {} a second, one thread)\n", "channel",
@@ -135,7 +135,7 @@ int run_bench(const Flags& flags, const Context& context) {
   return kOk;
 }
 
-int run_list(const Flags& flags) {
+int run_list(const CodecFlags& flags) {
   Json all = Json::array();
   for (const ChannelPattern& family : channel_patterns()) {
     Json examples = Json::array();
@@ -160,7 +160,7 @@ int run_list(const Flags& flags) {
 }
 
 void add_roundtrip(CLI::App& codec, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<CodecFlags>();
   CLI::App* command =
       add_command(codec, "roundtrip", "Encode and decode raw little-endian float32 rows",
                   "  kakeya-llm codec roundtrip --channel e8-q38 --dim 128 --in x.f32 --out y.f32 --json");
@@ -176,7 +176,7 @@ void add_roundtrip(CLI::App& codec, Context& context) {
 }
 
 void add_nearest(CLI::App& codec, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<CodecFlags>();
   CLI::App* command = add_command(codec, "nearest",
                                   "Nearest lattice points of consecutive blocks (8 floats for e8, 4 for d4)",
                                   "  kakeya-llm codec nearest --lattice e8 --in blocks.f32 --out points.f32");
@@ -187,7 +187,7 @@ void add_nearest(CLI::App& codec, Context& context) {
 }
 
 void add_speed(CLI::App& codec, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<CodecFlags>();
   CLI::App* command =
       add_command(codec, "bench", "Vectors a second: encode, decode, attend, beside memcpy and bf16",
                   "  kakeya-llm codec bench\n"
@@ -209,7 +209,7 @@ void add_speed(CLI::App& codec, Context& context) {
 }
 
 void add_list(CLI::App& codec, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<CodecFlags>();
   CLI::App* command = add_command(codec, "list", "The KV channels and their bits a vector",
                                   "  kakeya-llm codec list\n  kakeya-llm codec list --dim 64 --json");
   command->add_option("--dim", flags->dim, "values a row")

@@ -18,7 +18,7 @@ namespace {
 constexpr int kDefaultTokens = 256;
 constexpr std::size_t kShownChanges = 8;  // of the policy, in the summary; --json has them all
 
-struct Flags {
+struct GenerateFlags {
   EngineFlags engine;
   SessionOptions session;
   GenerateOptions generate;
@@ -30,7 +30,7 @@ struct Flags {
   bool thinking = false, json = false;
 };
 
-Result<std::vector<Token>> prompt_tokens(const Engine& engine, const Flags& flags) {
+Result<std::vector<Token>> prompt_tokens(const Engine& engine, const GenerateFlags& flags) {
   if (!flags.prompt_ids.empty()) return read_ids(flags.prompt_ids);
   if (!flags.has_chat) return engine.encode(flags.prompt, true);
   ChatRequest request;
@@ -41,7 +41,7 @@ Result<std::vector<Token>> prompt_tokens(const Engine& engine, const Flags& flag
 }
 
 // What fits, when the user did not say how many.
-int tokens_to_make(const Flags& flags, const Engine& engine, std::size_t prompt) {
+int tokens_to_make(const GenerateFlags& flags, const Engine& engine, std::size_t prompt) {
   if (flags.max_tokens != 0) return flags.max_tokens;
   const std::size_t context = engine.target().max_position_embeddings;
   const std::size_t room = prompt < context ? context - prompt : 1;
@@ -80,7 +80,7 @@ void print_summary(const Generation& out, const KvLedger& kv) {
 }
 
 // Errors: kInvalidArgument when the flags contradict each other.
-Status apply_speculation(Flags& flags) {
+Status apply_speculation(GenerateFlags& flags) {
   GenerateOptions& options = flags.generate;
   const bool width_given = options.block_size != 0 || options.verify_width != 0;
   if (flags.engine.draft.empty() &&
@@ -99,7 +99,8 @@ Status apply_speculation(Flags& flags) {
   return {};
 }
 
-Result<Generation> run_session(Session& session, const std::vector<Token>& prompt, const Flags& flags) {
+Result<Generation> run_session(Session& session, const std::vector<Token>& prompt,
+                               const GenerateFlags& flags) {
   const auto stream = [&](std::string_view text, std::span<const Token>) {
     if (!flags.json) {
       fmt::print("{}", text);
@@ -110,7 +111,7 @@ Result<Generation> run_session(Session& session, const std::vector<Token>& promp
   return session.generate(prompt, flags.generate, stream);
 }
 
-int run(Flags flags, const Context& context) {
+int run(GenerateFlags flags, const Context& context) {
   flags.generate.accept_rule =
       flags.accept_rule == "rejection" ? AcceptRule::kRejection : AcceptRule::kTargetSample;
   if (const Status applied = apply_speculation(flags); !applied.ok()) return fail(applied.error());
@@ -134,7 +135,7 @@ int run(Flags flags, const Context& context) {
   return out->finish == FinishReason::kCancelled ? kInterruptedCode : kOk;
 }
 
-void add_prompt_flags(CLI::App* command, Flags& flags) {
+void add_prompt_flags(CLI::App* command, GenerateFlags& flags) {
   auto* prompt = command->add_option_group("prompt", "exactly one of");
   prompt->add_option("--prompt", flags.prompt,
                      "text to continue, taken as it is (special tokens are recognised)");
@@ -148,7 +149,7 @@ void add_prompt_flags(CLI::App* command, Flags& flags) {
                     "Qwen3 drafts are trained without it)");
 }
 
-void add_sampling_flags(CLI::App* command, Flags& flags) {
+void add_sampling_flags(CLI::App* command, GenerateFlags& flags) {
   SamplingOptions& sampling = flags.generate.sampling;
   command->add_option("--temperature", sampling.temperature, "0 = greedy")->capture_default_str();
   command->add_option("--top-k", sampling.top_k, "0 = off")->capture_default_str();
@@ -163,7 +164,7 @@ void add_sampling_flags(CLI::App* command, Flags& flags) {
 }  // namespace
 
 void add_generate(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<GenerateFlags>();
   CLI::App* command = add_command(
       app, "generate", "Continue a prompt or answer one chat turn",
       "  kakeya-llm generate --target tiny --draft tiny --chat \"Tom has 3 bags of 4 apples. How many "

@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 constexpr double kGiB = 1024.0 * 1024 * 1024;
 constexpr double kMostGiB = 1e9;  // its bytes fit 64 bits
 
-struct Flags {
+struct InspectFlags {
   std::string model_argument, model = "tiny", draft;
   bool no_draft = false, json = false;
   std::size_t tokens = 0;  // 0 = the model's context
@@ -54,7 +54,7 @@ struct Answer {
   std::vector<std::string> refused;  // channels that this model cannot have, with the reason
 };
 
-Result<Subject> open_target(const Flags& flags) {
+Result<Subject> open_target(const InspectFlags& flags) {
   Subject subject;
   std::string path = flags.model;
   KAKEYA_TRY(resolve_in_place(path));
@@ -62,7 +62,7 @@ Result<Subject> open_target(const Flags& flags) {
   return subject;
 }
 
-Status add_draft(const Flags& flags, Subject& subject) {
+Status add_draft(const InspectFlags& flags, Subject& subject) {
   ModelFlags chosen;
   chosen.model = flags.model;
   chosen.draft = flags.draft;
@@ -90,7 +90,7 @@ std::uint64_t most_tokens(const Subject& subject, const MemoryNeed& need, std::u
   return std::min<std::uint64_t>(fits, subject.target.info.max_position_embeddings);
 }
 
-Result<Answer> answer_for(const Flags& flags, const Subject& subject) {
+Result<Answer> answer_for(const InspectFlags& flags, const Subject& subject) {
   Answer out;
   const ModelInfo& target = subject.target.info;
   out.tokens = flags.tokens != 0 ? flags.tokens : target.max_position_embeddings;
@@ -199,7 +199,7 @@ Json row_json(const Row& row, std::uint64_t memory) {
           {"most_tokens", row.most_tokens}};
 }
 
-void print_answer(const Flags& flags, const Subject& subject, const Answer& answer) {
+void print_answer(const InspectFlags& flags, const Subject& subject, const Answer& answer) {
   if (!flags.json) {
     print_model("target", subject.target);
     if (subject.draft) print_model("draft", *subject.draft);
@@ -220,13 +220,13 @@ void print_answer(const Flags& flags, const Subject& subject, const Answer& answ
               {"left_out", answer.refused}});
 }
 
-std::string_view channel_step_of(const Flags& flags, const Subject& subject) {
+std::string_view channel_step_of(const InspectFlags& flags, const Subject& subject) {
   const std::string_view step = channel_step(flags.channels, subject.target.info.head_dim);
   const ModelSummary& draft = subject.draft ? *subject.draft : subject.target;
   return step.empty() ? channel_step({flags.draft_kv}, draft.info.head_dim) : step;
 }
 
-int run(Flags flags) {
+int run(InspectFlags flags) {
   if (!flags.model_argument.empty()) flags.model = flags.model_argument;
   auto subject = open_target(flags);
   if (!subject.ok()) return fail(subject.error(), next_step_of(subject.error()));
@@ -244,7 +244,7 @@ int run(Flags flags) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<InspectFlags>();
   CLI::App* command =
       add_command(app, "inspect", "What a model is, and what it needs in memory",
                   "  kakeya-llm inspect\n"

@@ -15,7 +15,7 @@
 namespace kakeya::cli {
 namespace {
 
-struct Flags {
+struct PullFlags {
   std::string name;
   hub::PullRequest request;
   bool json = false;
@@ -77,7 +77,7 @@ class ProgressLine {
   bool open_ = false;
 };
 
-void print_result(const Flags& flags, const hub::PullResult& result) {
+void print_result(const PullFlags& flags, const hub::PullResult& result) {
   const hub::Manifest& manifest = result.manifest;
   if (!flags.json) {
     fmt::print("{}: {}, {} files, {}, commit {}\n{}\n", manifest.id.text(),
@@ -99,7 +99,7 @@ void print_result(const Flags& flags, const hub::PullResult& result) {
               {"files", std::move(files)}});
 }
 
-int run(Flags flags) {
+int run(PullFlags flags) {
   const auto id = hub::id_of_name(flags.name);
   if (!id) {
     return fail(invalid_argument(fmt::format(
@@ -142,7 +142,7 @@ std::string examples() {
 }  // namespace
 
 void add_pull(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<PullFlags>();
   CLI::App* command = add_command(app, "pull", "Download a model from a Hugging Face hub", examples());
   command
       ->add_option("name", flags->name,

@@ -13,7 +13,7 @@
 namespace kakeya::cli {
 namespace {
 
-struct Flags {
+struct QuantizeFlags {
   QuantizeOptions options;
   bool json = false;
 };
@@ -42,7 +42,7 @@ class ProgressLine {
   std::chrono::steady_clock::time_point shown_ = start_;
 };
 
-void print_text(const Flags& flags, const QuantizeResult& result) {
+void print_text(const QuantizeFlags& flags, const QuantizeResult& result) {
   fmt::print("{}: {}, {} tensors, {:.3f} billion weights\n", flags.options.out, result.architecture,
              result.tensors, static_cast<double>(result.parameters) / 1e9);
   std::string types;
@@ -57,7 +57,7 @@ void print_text(const Flags& flags, const QuantizeResult& result) {
   for (const std::string& note : result.notes) fmt::print("note: {}\n", note);
 }
 
-int run(Flags flags) {
+int run(QuantizeFlags flags) {
   if (const Status resolved = resolve_in_place(flags.options.in); !resolved.ok()) {
     return fail(resolved.error());
   }
@@ -91,7 +91,7 @@ int run(Flags flags) {
 }  // namespace
 
 void add_quantize(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<QuantizeFlags>();
   CLI::App* command =
       add_command(app, "quantize", "write a GGUF file with quantised weights from a Hugging Face directory",
                   "  kakeya-llm quantize --in Qwen3-8B --out qwen3-8b-q4_k_m.gguf --type q4_k_m\n"

@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t kMaxInputBytes = std::size_t{64} << 20;
 constexpr std::size_t kMaxSchemaBytes = std::size_t{1} << 20;
 
-struct Flags {
+struct RunFlags {
   ModelFlags model;
   AnswerFlags answer;
   std::vector<std::string> words;  // [MODEL] PROMPT...
@@ -47,7 +47,7 @@ Result<std::string> piped_text() {
 }
 
 // The words of the prompt, then what was piped in as the text to work on.
-Result<std::string> prompt_of(Flags& flags) {
+Result<std::string> prompt_of(RunFlags& flags) {
   if (!flags.words.empty() && names_model(flags.words.front())) {
     flags.model.model = flags.words.front();
     flags.words.erase(flags.words.begin());
@@ -62,7 +62,7 @@ Result<std::string> prompt_of(Flags& flags) {
   return words + "\n\n" + piped;
 }
 
-Result<std::optional<ConstraintSpec>> format_of(const Flags& flags) {
+Result<std::optional<ConstraintSpec>> format_of(const RunFlags& flags) {
   ConstraintSpec spec;
   if (!flags.schema.empty()) {
     spec.kind = ConstraintKind::kJsonSchema;
@@ -73,7 +73,7 @@ Result<std::optional<ConstraintSpec>> format_of(const Flags& flags) {
   return std::optional(std::move(spec));
 }
 
-Result<dialog::DialogRequest> request_of(const Flags& flags, const std::string& prompt,
+Result<dialog::DialogRequest> request_of(const RunFlags& flags, const std::string& prompt,
                                          const OpenModel& model) {
   dialog::DialogRequest request;
   ChatRequest chat;
@@ -101,7 +101,7 @@ nlohmann::ordered_json profile_json(const std::optional<Profile>& profile) {
   return out;
 }
 
-int finish(const Flags& flags, const OpenModel& model, const Answered& answer, std::size_t kv_bytes) {
+int finish(const RunFlags& flags, const OpenModel& model, const Answered& answer, std::size_t kv_bytes) {
   const std::string band =
       band_words(model.profile, sum_cycles(answer.summary.completion.cycles).acceptance_length);
   const bool cancelled = answer.summary.completion.finish == FinishReason::kCancelled;
@@ -120,7 +120,7 @@ int finish(const Flags& flags, const OpenModel& model, const Answered& answer, s
 }
 
 // The schema's own mistakes, by the name of its file.
-Error reply_error(const Error& error, const Flags& flags, const Engine& engine) {
+Error reply_error(const Error& error, const RunFlags& flags, const Engine& engine) {
   const auto format = format_of(flags);
   if (flags.schema.empty() || !format.ok()) return error;
   const auto constraint = engine.new_constraint(**format);
@@ -128,7 +128,7 @@ Error reply_error(const Error& error, const Flags& flags, const Engine& engine) 
   return {constraint.error().code, fmt::format("--schema {}: {}", flags.schema, constraint.error().message)};
 }
 
-int run(Flags flags, const Context& context) {
+int run(RunFlags flags, const Context& context) {
   const auto prompt = prompt_of(flags);
   if (!prompt.ok()) return fail(prompt.error());
   const auto model = open_model(flags.model, context);
@@ -159,7 +159,7 @@ int run(Flags flags, const Context& context) {
 }  // namespace
 
 void add_run(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<RunFlags>();
   CLI::App* command = add_command(
       app, "run", "Answer one question",
       "  kakeya-llm run \"Ruth writes 4 letters every day. How many letters does she write in 4 weeks?\"\n"

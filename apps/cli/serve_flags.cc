@@ -89,7 +89,7 @@ void add_load_flags(CLI::App* command, ServeFlags& flags) {
 
 void add_request_flags(CLI::App* command, ServeFlags& flags) {
   serve::RequestDefaults& defaults = flags.server.defaults;
-  command->add_option("--temp,--temperature", defaults.temperature, "temperature of requests that name none")
+  command->add_option("--temperature,--temp", defaults.temperature, "temperature of requests that name none")
       ->check(number_between(0, 1000));
   command->add_option("--seed,-s", defaults.seed, "seed of requests that name none");
   command

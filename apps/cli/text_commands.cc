@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Flags {
+struct TextFlags {
   std::string tokenizer;
   bool jsonl = false, plain_special = false, skip_special = false;
 };
@@ -22,7 +22,7 @@ struct Flags {
 using LineWork = std::function<Result<std::string>(const TextCodec&, const std::string& line)>;
 
 // Applies `work` to every line of stdin; the first error ends it and names the line.
-int each_line(const Flags& flags, const LineWork& work) {
+int each_line(const TextFlags& flags, const LineWork& work) {
   const auto place = resolve_name(flags.tokenizer);
   if (!place.ok()) return fail(place.error());
   const auto codec = TextCodec::open(place->path);
@@ -48,7 +48,7 @@ int each_line(const Flags& flags, const LineWork& work) {
 // Errors: kCorruptData (exit code 1): the data on stdin is wrong, not the flags.
 Result<Json> parse_line(const std::string& line) { return hub::parse_json_text("JSON", line); }
 
-Result<std::string> tokenize_line(const TextCodec& codec, const std::string& line, const Flags& flags) {
+Result<std::string> tokenize_line(const TextCodec& codec, const std::string& line, const TextFlags& flags) {
   std::string text = line;
   bool parse_special = !flags.plain_special;
   if (flags.jsonl) {
@@ -66,7 +66,7 @@ Result<std::string> tokenize_line(const TextCodec& codec, const std::string& lin
   return Json(ids).dump();
 }
 
-Result<std::string> detokenize_line(const TextCodec& codec, const std::string& line, const Flags& flags) {
+Result<std::string> detokenize_line(const TextCodec& codec, const std::string& line, const TextFlags& flags) {
   KAKEYA_ASSIGN(Json value, parse_line(line));
   if (value.is_object() && value.contains("ids")) value = Json(value["ids"]);
   if (!value.is_array()) return corrupt_data("expected an array of token ids");
@@ -95,7 +95,7 @@ Result<std::string> render_line(const TextCodec& codec, const std::string& line)
 }
 
 CLI::App* add_line_command(CLI::App& app, const std::string& name, const std::string& what,
-                           const std::string& examples, Flags& flags) {
+                           const std::string& examples, TextFlags& flags) {
   CLI::App* command = add_command(app, name, what, examples);
   command->add_option("--tokenizer", flags.tokenizer, "directory, tokenizer.json or tokenizer.json.gz")
       ->required();
@@ -105,7 +105,7 @@ CLI::App* add_line_command(CLI::App& app, const std::string& name, const std::st
 }  // namespace
 
 void add_tokenize(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<TextFlags>();
   CLI::App* command =
       add_line_command(app, "tokenize", "Lines of text on stdin -> one JSON array of token ids a line",
                        "  echo 'Hello there' | kakeya-llm tokenize --tokenizer ./Qwen3-8B\n"
@@ -122,7 +122,7 @@ void add_tokenize(CLI::App& app, Context& context) {
 }
 
 void add_detokenize(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<TextFlags>();
   CLI::App* command =
       add_line_command(app, "detokenize", "JSON arrays of token ids on stdin, one a line -> their text",
                        "  echo '[9707, 1052]' | kakeya-llm detokenize --tokenizer ./Qwen3-8B\n"
@@ -141,7 +141,7 @@ void add_detokenize(CLI::App& app, Context& context) {
 }
 
 void add_render(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<TextFlags>();
   flags->jsonl = true;
   CLI::App* command = add_line_command(
       app, "render",

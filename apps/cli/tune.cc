@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-struct Flags {
+struct TuneFlags {
   std::string model_argument;
   ModelFlags model;
   TuneOptions tune;
@@ -48,7 +48,7 @@ Status check_channels(std::vector<std::string>& channels, const Engine& engine) 
   return {};
 }
 
-Result<Measured> measure(const Engine& engine, Flags& flags) {
+Result<Measured> measure(const Engine& engine, TuneFlags& flags) {
   Measured out;
   KAKEYA_TRY(check_channels(flags.tune.channels, engine));
   KAKEYA_ASSIGN(out.target_fingerprint, model_fingerprint(engine.target().path, ModelRole::kTarget, ""));
@@ -80,7 +80,7 @@ Status write_profile(const std::string& path, const Json& profile) {
       {{path, profile.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"}});
 }
 
-int finish(const Flags& flags, const Engine& engine, const Measured& measured) {
+int finish(const TuneFlags& flags, const Engine& engine, const Measured& measured) {
   std::string path = flags.out;
   if (path.empty() && !flags.dry_run) {
     const auto place = profile_path(engine.target().id, measured.target_fingerprint);
@@ -110,7 +110,7 @@ int finish(const Flags& flags, const Engine& engine, const Measured& measured) {
   return kOk;
 }
 
-int run(Flags flags, const Context& context) {
+int run(TuneFlags flags, const Context& context) {
   if (!flags.model_argument.empty()) flags.model.model = flags.model_argument;
   flags.model.no_profile = true;
   const auto model = open_model(flags.model, context);
@@ -124,7 +124,7 @@ int run(Flags flags, const Context& context) {
   return finish(flags, *model->engine, *measured);
 }
 
-void add_measure_flags(CLI::App* command, Flags& flags) {
+void add_measure_flags(CLI::App* command, TuneFlags& flags) {
   command->add_option(
       "--prompts", flags.tune.prompts_file,
       "your prompts: one a line, or JSON lines {\"prompt\": ...}. Default: the embedded sets");
@@ -163,7 +163,7 @@ void add_measure_flags(CLI::App* command, Flags& flags) {
 }  // namespace
 
 void add_tune(CLI::App& app, Context& context) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<TuneFlags>();
   CLI::App* command = add_command(
       app, "tune", "Measure which KV channel and drafting suit this machine, and remember it",
       "  kakeya-llm tune\n"

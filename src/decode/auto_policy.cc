@@ -89,6 +89,7 @@ void AutoPolicy::begin(const PromptCost& cost) {
   hope_again();
   ledger_.begin(cost, advance_steps());
   if (cost.observe_ms > 0 && cost.observed_pieces > 0) {
+    curve_has_news_ = true;
     curve_.add_observe(cost.observed_rows / cost.observed_pieces,
                        cost.observe_ms / static_cast<double>(cost.observed_pieces));
   }
@@ -169,7 +170,10 @@ AutoPolicy::Choice AutoPolicy::decide(const CycleRoom& room) {
 }
 
 std::size_t AutoPolicy::choose(const CycleRoom& room) {
-  if (!room.others.none()) probing_ = false;
+  if (room.others.none() && sharing_) {
+    curve_ = memory_.curve;  // what the shared passes taught
+    sharing_ = false;
+  }
   const Choice choice = room.others.none() ? decide(room) : decide_shared(room);
   if (choice.width != width_) {
     report_.changes.push_back({cycle_, token_, static_cast<std::uint32_t>(width_),
@@ -188,11 +192,13 @@ bool AutoPolicy::affords(std::size_t rows) {
 void AutoPolicy::observed(std::size_t rows, double ms) {
   const double bound = curve_.plain_known() ? curve_.observe_ms(rows, true) : HUGE_VAL;
   curve_.add_observe(rows, ms);
+  curve_has_news_ = true;
   ledger_.add_overhead(std::min(ms, kOutlier * bound));
 }
 
 void AutoPolicy::record(const CycleCost& cost) {
   ++cycle_;
+  curve_has_news_ = curve_has_news_ || !cost.shared;
   if (cost.shared) {
     record_shared(cost);
   } else if (cost.rows == 1) {
@@ -218,12 +224,22 @@ void AutoPolicy::record_speculative(const CycleCost& cost) {
   const double ms = std::min(cost.draft_ms + cost.target_ms, kOutlier * usual);
   const double plain = static_cast<double>(cost.emitted) * curve_.plain_ms();
   ledger_.add_speculative(ms, plain);
-  if (probing_) {
-    const bool pays = plain > ms;
-    probe_wait_ = pays ? kFirstProbeWait : std::min(2 * probe_wait_, kLastProbeWait);
-    if (pays) acceptance_.forget(kKeptAfterProbe);
-  }
+  if (probing_) judge_probe(plain > ms);
   acceptance_.record(cost.proposed, cost.accepted);
+}
+
+void AutoPolicy::judge_probe(bool pays) {
+  probe_wait_ = pays ? kFirstProbeWait : std::min(2 * probe_wait_, kLastProbeWait);
+  if (pays) acceptance_.forget(kKeptAfterProbe);
+}
+
+// Requests that run at the same time started from the same memory: who learned nothing leaves it to the
+// others.
+void AutoPolicy::leave_curve() {
+  if (!curve_has_news_ || (!curve_.plain_known() && memory_.curve.plain_known())) return;
+  curve_.take_shared(memory_.curve);
+  memory_.curve = curve_;
+  curve_has_news_ = false;
 }
 
 void AutoPolicy::finish() {
@@ -232,9 +248,7 @@ void AutoPolicy::finish() {
         ledger_.gained_ms() > 0 ? 1 : std::min(2 * memory_.hopeless_wait, kLastHopelessWait);
   }
   memory_.probe_wait = ledger_.gained_ms() > 0 ? 0 : probe_wait_;
-  // Requests that run at the same time started from the same memory: who learned nothing leaves it to the
-  // others.
-  if (curve_.plain_known() || !memory_.curve.plain_known()) memory_.curve = curve_;
+  leave_curve();
   if (report_.speculative_cycles > 0 || hoping_) {
     memory_.acceptance = acceptance_;
     memory_.acceptance.weaken(kCarriedCycles);

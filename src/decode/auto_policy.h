@@ -52,7 +52,7 @@ class AutoPolicy final : public WidthPolicy {
     ModeReason reason = ModeReason::kNoGain;
   };
   Choice decide(const CycleRoom& room);
-  Choice decide_shared(const CycleRoom& room) const;
+  Choice decide_shared(const CycleRoom& room);
   // Tokens per ms of a shared cycle that has `entry_ms` to bear besides.
   double shared_rate(const Load& load, double entry_ms = 0) const;
   double entry_ms(const CycleRoom& room, double tokens) const;
@@ -70,12 +70,16 @@ class AutoPolicy final : public WidthPolicy {
   void hope_again();
   bool refresh_due(const CycleRoom& room) const;
   void record_speculative(const CycleCost& cost);
+  void judge_probe(bool pays);
   void record_shared(const CycleCost& cost);
+  // What was measured alone goes to the memory; what shared passes taught there stays.
+  void leave_curve();
   // What decisions about shared passes go by.
   const CostCurve& shared_curve() const { return memory_.curve.plain_known() ? memory_.curve : curve_; }
 
   PolicyMemory& memory_;
-  CostCurve curve_;
+  CostCurve curve_;              // the request's own while it runs alone; of shared passes memory_.curve
+  bool curve_has_news_ = false;  // passes that memory_.curve does not know
   AcceptanceModel acceptance_;
   LossLedger ledger_;
   std::vector<std::size_t> widths_;  // to choose from, ascending, without 1

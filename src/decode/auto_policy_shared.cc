@@ -63,7 +63,8 @@ std::size_t AutoPolicy::best_shared(const CycleRoom& room, double least, std::si
 // The width that makes all sequences of the pass fastest together: a row that is cheap for one is dear when
 // the others fill the pass already. A draft pass may pay for many where it does not for the first. And where
 // all draft, each alone loses by leaving, though all together would gain: the others are asked about, too.
-AutoPolicy::Choice AutoPolicy::decide_shared(const CycleRoom& room) const {
+AutoPolicy::Choice AutoPolicy::decide_shared(const CycleRoom& room) {
+  probing_ = false;
   if (hidden_) return {1, ModeReason::kHistory};
   if (!shared_curve().plain_known()) return {1, ModeReason::kMeasure};
   if (std::min(room.rows, room.tokens) < 2) return {1, ModeReason::kEnd};
@@ -82,6 +83,11 @@ AutoPolicy::Choice AutoPolicy::decide_shared(const CycleRoom& room) const {
   if (best == 1 && !acceptance_.has_evidence()) {
     return {std::min({kHopefulWidth, room.rows, room.tokens}), ModeReason::kProbe};
   }
+  // A few rows on top of the others' drafts cost little, and a text may change.
+  if (best == 1 && room.others.all.block_rows > 0 && token_ >= last_draft_token_ + probe_wait_) {
+    probing_ = true;
+    return {std::min({kHopefulWidth, room.rows, room.tokens}), ModeReason::kProbe};
+  }
   if (best == 1) return {1, ModeReason::kNoGain};
   return {best, width_ > 1 ? ModeReason::kWidth : ModeReason::kGain};
 }
@@ -89,7 +95,7 @@ AutoPolicy::Choice AutoPolicy::decide_shared(const CycleRoom& room) const {
 // Charged to an account of all requests, by what plain decoding of the same sequences would have taken: what
 // one of them loses in a pass cannot be told.
 void AutoPolicy::record_shared(const CycleCost& cost) {
-  if (!memory_.curve.plain_known() && curve_.plain_known()) memory_.curve = curve_;
+  leave_curve();
   CostCurve& curve = memory_.curve;
   if (cost.pass_rows > 1 && cost.pass != memory_.last_pass) {
     memory_.last_pass = cost.pass;
@@ -110,6 +116,7 @@ void AutoPolicy::record_shared(const CycleCost& cost) {
     memory_.shared_account.add(plain, ms, curve.plain_ms());
   }
   ++(cost.rows == 1 ? report_.plain_cycles : report_.speculative_cycles);
+  if (probing_) judge_probe(static_cast<double>(cost.emitted) >= kHopefulTokens);
   if (cost.proposed > 0) acceptance_.record(cost.proposed, cost.accepted);
 }
 

@@ -23,6 +23,31 @@ TEST(SharedPolicy, RequestsThatSharePassesDraftWhereItMakesAllOfThemFaster) {
   }
 }
 
+TEST(SharedPolicy, WhatSharedPassesTaughtOutlivesItsRequests) {
+  PolicyMemory memory;
+  const Machine machine;
+  Request request;
+  request.tokens = 200;
+  request.chance = [](std::size_t) { return 0.95; };
+  simulate(memory, machine, request);
+  for (request.seed = 1; request.seed <= 3; ++request.seed) {
+    EXPECT_LE(simulate_shared(memory, machine, request, 16).loss(), -0.1) << "group " << request.seed;
+  }
+  EXPECT_NEAR(memory.curve.shared_ms(64), machine.target_ms(64, 0), 0.05 * machine.target_ms(64, 0));
+}
+
+// Whose first drafts fell by chance would decode plainly to its end, in passes of a draft that is paid for.
+TEST(SharedPolicy, ARequestThatGaveUpTriesAgainBesideOthersThatDraft) {
+  PolicyMemory memory;
+  Request request;
+  request.tokens = 200;
+  request.chance = [](std::size_t) { return 0.8; };
+  simulate(memory, Machine(), request);
+  for (request.seed = 1; request.seed <= 6; ++request.seed) {
+    EXPECT_LE(simulate_shared(memory, Machine(), request, 8).loss(), -0.1) << "group " << request.seed;
+  }
+}
+
 TEST(SharedPolicy, RequestsThatSharePassesLoseLittleToDraftsThatFail) {
   for (const std::size_t count : {2u, 8u, 32u}) {
     PolicyMemory memory;

@@ -59,6 +59,7 @@ class CostCurve {
   void add_draft(std::size_t block, double ms);
   void add_observe(std::size_t rows, double ms);
   void add_shared(std::size_t rows, double ms);  // a pass over rows of several sequences
+  void take_shared(const CostCurve& other) { shared_ = other.shared_; }
 
   // From here on plain steps are measured anew: at the start of a request, and when the context has grown.
   // Until enough of them are in, the old time counts. Then points that were not measured since the last

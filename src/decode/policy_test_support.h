@@ -139,10 +139,10 @@ inline SharedOutcome simulate_shared(PolicyMemory& memory, const Machine& machin
   SharedOutcome out;
   const double plain = machine.target_ms(count, request.prompt);
   out.plain_ms = plain * static_cast<double>(request.tokens - 1);
-  std::uint64_t pass = memory.last_pass;
+  std::uint64_t number = memory.last_pass;
   for (bool busy = true; busy;) {
     busy = false;
-    ++pass;
+    ++number;
     std::size_t rows = 0, blocks = 0, sequences = 0;
     for (Runner& runner : runners) {
       if (runner.emitted >= request.tokens) continue;
@@ -171,7 +171,7 @@ inline SharedOutcome simulate_shared(PolicyMemory& memory, const Machine& machin
       cost.draft_ms = draft;
       cost.target_ms = pass;
       cost.shared = true;
-      cost.pass = pass;
+      cost.pass = number;
       cost.sequences = sequences;
       cost.drafted_ms = draft + seen;
       cost.pass_rows = rows;

@@ -25,10 +25,10 @@ TEST(Philox, GivesTheKnownAnswersOfItsAuthors) {  // Random123's kat_vectors, ph
 }
 
 TEST(Uniform, IsEvenOverPositionsAndDiffersBySeedPositionAndStream) {
-  constexpr int kDraws = 100000, kCells = 100;
-  std::vector<double> counts(kCells, 0), expected(kCells, double{kDraws} / kCells);
+  constexpr int kNumbers = 100000, kCells = 100;
+  std::vector<double> counts(kCells, 0), expected(kCells, double{kNumbers} / kCells);
   std::set<double> seen;
-  for (int i = 0; i < kDraws; ++i) {
+  for (int i = 0; i < kNumbers; ++i) {
     const double u = uniform(7, static_cast<std::uint64_t>(i), 0);
     ASSERT_GE(u, 0.0);
     ASSERT_LT(u, 1.0);
@@ -36,7 +36,7 @@ TEST(Uniform, IsEvenOverPositionsAndDiffersBySeedPositionAndStream) {
     seen.insert(u);
   }
   EXPECT_GT(test::chi_square_p(counts, expected), 0.001);
-  EXPECT_EQ(seen.size(), kDraws);
+  EXPECT_EQ(seen.size(), kNumbers);
   EXPECT_NE(uniform(7, 3, 0), uniform(8, 3, 0));
   EXPECT_NE(uniform(7, 3, 0), uniform(7, 3, 1));
   EXPECT_EQ(uniform(7, 3, 1), uniform(7, 3, 1));

@@ -13,6 +13,7 @@
 #include "base/checked_math.h"
 #include "base/file.h"
 #include "base/mapped_file.h"
+#include "base/output_file.h"
 #include "base/sha256.h"
 
 namespace kakeya::engine {
@@ -141,7 +142,8 @@ Status write_sequence(const std::string& path, const SequenceIdentity& identity,
                                  sequence.draft_rows};
   const std::string checksum = base::sha256_hex(std::span(pieces).first<5>());
   pieces[5] = bytes_of(checksum);
-  return base::write_private_file_atomic(path, pieces);
+  KAKEYA_ASSIGN(const std::string target, base::output_file(path));
+  return base::write_private_file_atomic(target, pieces);
 }
 
 Result<SavedSequence> parse_sequence(const std::string& name, Bytes file, const SequenceIdentity& expected,

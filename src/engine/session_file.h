@@ -48,7 +48,7 @@ struct SequenceHeader {
 static_assert(sizeof(SequenceHeader) == 64);
 
 // Replaces `path` in one step or leaves it as it was; only the file's owner may read it. Errors: kNotFound,
-// kIo.
+// kIo, kInvalidArgument when it is a directory, device, pipe or socket.
 Status write_sequence(const std::string& path, const SequenceIdentity& identity,
                       const SavedSequence& sequence);
 

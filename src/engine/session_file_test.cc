@@ -3,6 +3,7 @@
 #include "engine/session_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -220,6 +221,17 @@ TEST_F(SessionFile, WithNamesThatAreNoTextIsRefusedWithoutShowingThem) {
   const auto result = parse_sequence("s", resealed(file), identity(), kLimits);
   expect_refused(result, ErrorCode::kCorruptData, {"printable"});
   EXPECT_EQ(result.error().message.find('\n'), std::string::npos);
+}
+
+TEST_F(SessionFile, DoesNotReplaceAPipeAndKeepsALink) {
+  ASSERT_EQ(::mkfifo(path("pipe.kvs").c_str(), 0600), 0);
+  EXPECT_EQ(write_sequence(path("pipe.kvs"), identity(), sequence()).error().code,
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(fs::status(path("pipe.kvs")).type(), fs::file_type::fifo);
+  fs::create_symlink("there.kvs", path("link.kvs"));
+  ASSERT_TRUE(write_sequence(path("link.kvs"), identity(), sequence()).ok());
+  EXPECT_TRUE(fs::is_symlink(path("link.kvs")));
+  EXPECT_TRUE(read_sequence(path("there.kvs"), identity(), kLimits).ok());
 }
 
 TEST_F(SessionFile, ThatCannotBeWrittenLeavesTheOldOne) {

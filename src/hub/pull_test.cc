@@ -256,6 +256,20 @@ TEST_F(PullTest, DamagedManifestIsNamedByListAndReplacedByPullOrRemoved) {
   EXPECT_FALSE(fs::exists(model_dir()));
 }
 
+TEST_F(PullTest, RemovingLeavesWhatADamagedManifestBesideItMayName) {
+  ASSERT_TRUE(run().ok());
+  ModelId other = request_.id;
+  other.variant = "Q8_0";
+  write(store().manifest_path(other), "{");
+  fs::create_directories(model_dir() / "snapshot-of-the-other");
+  EXPECT_TRUE(store().remove(request_.id).ok());
+  EXPECT_FALSE(fs::exists(store().manifest_path(request_.id)));
+  EXPECT_TRUE(fs::exists(model_dir() / "snapshot-of-the-other"));
+  EXPECT_EQ(store().list()->size(), 1u);
+  EXPECT_TRUE(store().remove(other).ok());
+  EXPECT_FALSE(fs::exists(model_dir()));
+}
+
 TEST_F(PullTest, RemovingDoesNotFollowALinkOutOfTheStore) {
   write(dir_ / "precious/manifest.json", "x");
   fs::create_directories(dir_ / "store/models/org");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "base/split_name.h"
 #include "hub/file_choice.h"
@@ -201,7 +202,7 @@ Status Store::remove(const ModelId& id) const {
     }
   }
   KAKEYA_TRY(collect_garbage(id, ""));
-  KAKEYA_ASSIGN(const std::vector<Manifest> left, manifests_in(directory(id)));
+  KAKEYA_ASSIGN(const std::vector<std::string> left, manifest_names(directory(id)));
   if (!left.empty() || !partials_of(id).empty()) return {};
   fs::remove_all(place, error);
   if (error) return io_error(fmt::format("remove {}: {}", place.string(), error.message()));
@@ -211,13 +212,18 @@ Status Store::remove(const ModelId& id) const {
 
 Status Store::collect_garbage(const ModelId& id, const std::string& keep_partial) const {
   const std::string place = directory(id);
-  KAKEYA_ASSIGN(const std::vector<Manifest> manifests, manifests_in(place));
+  KAKEYA_ASSIGN(const std::vector<std::string> names, manifest_names(place));
   KAKEYA_ASSIGN(const std::vector<std::string> found, directories_in(place));
+  std::set<std::string> used = {kPartial};
+  for (const std::string& name : names) {
+    const auto manifest = read_manifest(place + "/" + name);
+    if (manifest.ok()) used.insert(manifest->snapshot);
+    // What a damaged one names is not known: every snapshot stays until it is removed or pulled again.
+    if (!manifest.ok()) used.insert(found.begin(), found.end());
+  }
   std::error_code error;
   for (const std::string& name : found) {
-    const bool used = name == kPartial || std::any_of(manifests.begin(), manifests.end(),
-                                                      [&](const Manifest& m) { return m.snapshot == name; });
-    if (!used) fs::remove_all(fs::path(place) / name, error);
+    if (!used.contains(name)) fs::remove_all(fs::path(place) / name, error);
     if (error) return io_error(fmt::format("remove {}/{}: {}", place, name, error.message()));
   }
   // Of pulls that were killed while they wrote a manifest.

@@ -56,7 +56,8 @@ class Store {
   // kUnavailable (being pulled), kIo.
   Status remove(const ModelId& id) const;
 
-  // Removes snapshots that no manifest of the repository names, and beginnings of this model but those of the
+  // Removes snapshots that no manifest of the repository names (none while a manifest cannot be read), and
+  // beginnings of this model but those of the
   // snapshot `keep_partial`. Under the lock only.
   Status collect_garbage(const ModelId& id, const std::string& keep_partial) const;
 
