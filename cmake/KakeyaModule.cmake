@@ -12,7 +12,7 @@ if(KAKEYA_SANITIZE)
   target_link_options(kakeya_flags INTERFACE -fsanitize=${KAKEYA_SANITIZE})
 endif()
 
-# kakeya_unity(<target> SOURCES <files> APART <classes of files>): compiles about six sources at a time, so that what
+# kakeya_unity(<target> SOURCES <files> APART <classes of files>): compiles about ten sources at a time, so that what
 # they all include is read, and what they all instantiate is generated, once. Files with private names in common (what
 # they have in an anonymous namespace) stay in different units: each class is a string of such files, "chat.cc run.cc".
 # Only with KAKEYA_UNITY; SOURCES belong to the current folder or are absolute.
@@ -22,7 +22,7 @@ function(kakeya_unity target)
     return()
   endif()
   list(LENGTH ARG_SOURCES count)
-  math(EXPR units "(${count} + 5) / 6")
+  math(EXPR units "(${count} + 9) / 10")
   set(first "")
   foreach(class ${ARG_APART})
     string(REPLACE " " ";" names "${class}")
@@ -73,6 +73,9 @@ function(kakeya_unit_test name)
     set(cheap -O0)
   endif()
   target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:${cheap}>)
+  if(KAKEYA_FUZZ)
+    target_compile_options(${name} PRIVATE -fno-sanitize=fuzzer-no-link)  # nobody asks what a test covers
+  endif()
   if(NOT TARGET unit_tests)
     add_custom_target(unit_tests)
   endif()

@@ -10,21 +10,36 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FILES_A_UNIT = 6
+FILES_A_UNIT = 10
 OPEN = re.compile(r"^(?:inline )?namespace\b\s*([\w:]*)\s*\{$")
 CLOSE = re.compile(r"^\}\s*// namespace")
 ALIAS = re.compile(r"^(?:using|namespace) (\w+) = (.+);")
 TYPE = re.compile(r"^(?:template.*> )?(?:struct|class|enum class|enum|union) (\w+)")
 TEST = re.compile(r"^TEST(?:_F|_P)?\((\w+, \w+)")
 OTHER = re.compile(r"^[\w:<>,&*\s\[\]\"]*?(?<!::)\b(\w+)\s*[(=\[{;]")
-OVERLOADS = {"PrintTo"}
 NO_NAMES = re.compile(r"^(?:[\s})/#]|using\b|static_assert|INSTANTIATE_|KAKEYA_|return\b)")
+
+
+def parameter_types(text):
+    """Of a declaration that goes on in `text` behind its '(': functions of one name and other types are overloads."""
+    parts, depth = [""], 0
+    for char in text:
+        depth += (char in "(<[{") - (char in ")>]}")
+        if depth < 0:
+            break
+        if char == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    plain = (" ".join(part.split("=")[0].split()) for part in parts)
+    return ", ".join(re.sub(r"(?<=[\w>&*]) ?\b\w+$", "", part) if " " in part else part for part in plain)
 
 
 def private_names(path):
     """{(namespace, name): what it is an alias of, or None} of one source."""
     names, scopes, raw = {}, [], False
-    for line in path.read_text(encoding="utf-8").splitlines():
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for at, line in enumerate(lines):
         if raw:
             raw = ')"' not in line
             continue
@@ -39,8 +54,12 @@ def private_names(path):
             if not alias and NO_NAMES.match(line):
                 continue
             found = alias or TYPE.match(line) or TEST.match(line) or OTHER.match(line)
-            if found and found.group(1) not in OVERLOADS:
-                names[("::".join(scopes), found.group(1))] = alias.group(2) if alias else None
+            if not found:
+                continue
+            name = found.group(1)
+            if found.re is OTHER and line[found.end() - 1] == "(":
+                name += f"({parameter_types(line[found.end():] + ' ' + ' '.join(lines[at + 1:at + 6]))})"
+            names[("::".join(scopes), name)] = alias.group(2) if alias else None
     return names
 
 

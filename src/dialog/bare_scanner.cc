@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::string_view kPythonTag =
     "<|python_tag|>";  // models may begin with it; mostly no text shows it
-constexpr std::string_view kSpace = " \t\r\n";
 constexpr std::string_view kKeys[] = {"name", "parameters", "arguments", "type"};  // an object's first
 
 class BareScanner final : public CallScanner {

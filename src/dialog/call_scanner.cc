@@ -8,8 +8,6 @@
 namespace kakeya::dialog {
 namespace {
 
-constexpr std::string_view kCall = "<tool_call>", kCallEnd = "</tool_call>";
-
 class JsonScanner final : public CallScanner {
  public:
   Begin find(std::string_view text) override {

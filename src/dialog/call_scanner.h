@@ -12,6 +12,9 @@
 
 namespace kakeya::dialog {
 
+inline constexpr std::string_view kCall = "<tool_call>", kCallEnd = "</tool_call>";
+inline constexpr std::string_view kSpace = " \t\r\n";
+
 class CallScanner {
  public:
   virtual ~CallScanner() = default;
@@ -44,7 +47,7 @@ class CallScanner {
   virtual Partial partial(std::string_view text) = 0;
 
   // What may stand between calls and at the end, and means nothing.
-  virtual std::string_view filler() const { return " \t\r\n"; }
+  virtual std::string_view filler() const { return kSpace; }
 };
 
 // `tools` may be null: names and types are not known then. kLlama3 takes only calls of known tools.

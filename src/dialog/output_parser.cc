@@ -6,7 +6,6 @@ namespace kakeya::dialog {
 namespace {
 
 constexpr std::string_view kThink = "<think>", kThinkEnd = "</think>";
-constexpr std::string_view kSpace = " \t\r\n";
 
 // The size of `text` without those of `characters` that it ends with.
 std::size_t size_without(std::string_view text, std::string_view characters) {

@@ -10,7 +10,7 @@ namespace {
 
 using Kind = AnswerPart::Kind;
 
-constexpr const char* kCall =
+constexpr const char* kOneCall =
     "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"a\\n b\"}}\n</tool_call>";
 
 struct Answered {
@@ -63,7 +63,7 @@ Answered answered(const std::string& text, std::vector<std::string> stops, std::
 TEST(StopFilter, CallsAreNotCutByTheirOwnText) {
   for (std::size_t at_once = 1; at_once < 30; ++at_once) {
     for (const char* stop : {"\n", "<tool_call>", "name", "tool", "}"}) {
-      const Answered got = answered(kCall, {stop}, at_once);
+      const Answered got = answered(kOneCall, {stop}, at_once);
       EXPECT_EQ(got.arguments, R"({"x": "a\n b"})") << stop;
       EXPECT_EQ(got.content, "") << stop;
       EXPECT_EQ(got.summary.completion.finish, FinishReason::kLength);
@@ -78,7 +78,7 @@ TEST(StopFilter, CallsAreNotCutByTheirOwnText) {
 TEST(StopFilter, ContentEndsBeforeTheStringHoweverItArrives) {
   const std::string text = "<think>\nsix, END, seven\n</think>\n\nIt is six, EN or so. END of it\n\n";
   for (std::size_t at_once = 1; at_once < 30; ++at_once) {
-    const Answered got = answered(text + kCall, {"xyz", "END"}, at_once);
+    const Answered got = answered(text + kOneCall, {"xyz", "END"}, at_once);
     EXPECT_EQ(got.content, "It is six, EN or so. ") << at_once;
     EXPECT_EQ(got.reasoning, "six, END, seven");
     EXPECT_EQ(got.arguments, "");
@@ -134,7 +134,7 @@ TEST(StopFilter, WithoutToolsTheServiceLooksForThem) {
 }
 
 TEST(CutCalls, LeaveNothingOfTheirTags) {
-  const std::string call = kCall;
+  const std::string call = kOneCall;
   for (std::size_t size = std::string("<tool_call>").size(); size < call.find("arguments"); ++size) {
     for (const FinishReason finish : {FinishReason::kLength, FinishReason::kStop}) {
       EXPECT_EQ(answered(call.substr(0, size), {}, 1, finish).content, "") << size;

@@ -9,10 +9,8 @@
 namespace kakeya::dialog {
 namespace {
 
-constexpr std::string_view kCall = "<tool_call>", kCallEnd = "</tool_call>";
 constexpr std::string_view kFunction = "<function=", kFunctionEnd = "</function>";
 constexpr std::string_view kParameter = "<parameter=", kParameterEnd = "</parameter>";
-constexpr std::string_view kSpace = " \t\r\n";
 
 class XmlScanner final : public CallScanner {
  public:

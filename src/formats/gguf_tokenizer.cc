@@ -12,12 +12,8 @@
 namespace kakeya::formats {
 namespace {
 
-constexpr std::size_t kMaxId = std::size_t{1} << 22;
-constexpr std::size_t kMaxTokenBytes = 4096;
-constexpr std::size_t kMaxAddedTokens = 65536;
-constexpr std::size_t kMaxAddedTokenBytes = 512;
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
-constexpr const char* kTypes = "tokenizer.ggml.token_type";
+constexpr const char* kTokenTypes = "tokenizer.ggml.token_type";
 constexpr const char* kMerges = "tokenizer.ggml.merges";
 
 // llama.cpp's converter marks every added token of the form <|...|> as control. In Qwen's own files these
@@ -52,13 +48,13 @@ Result<std::vector<std::string_view>> strings(const GgufFile& file, const Config
 // One type per token; all normal where the file has no such list.
 Result<std::vector<std::int64_t>> token_types(const GgufFile& file, const ConfigReader& reader,
                                               std::size_t count) {
-  const GgufMeta* value = file.find(kTypes);
+  const GgufMeta* value = file.find(kTokenTypes);
   if (value == nullptr) {
     return std::vector<std::int64_t>(count, static_cast<std::int64_t>(GgufTokenType::kNormal));
   }
   if (value->type != GgufValue::kArray || value->count != count ||
       (value->element != GgufValue::kI32 && value->element != GgufValue::kU32)) {
-    return reader.corrupt(kTypes, describe(*value),
+    return reader.corrupt(kTokenTypes, describe(*value),
                           "a list of " + std::to_string(count) + " numbers, one per token");
   }
   return integer_items(*value);
@@ -75,7 +71,8 @@ Status read_tokens(const GgufFile& file, const ConfigReader& reader, bool qwen, 
     const std::string key = std::string(kTokens) + '[' + std::to_string(id) + ']';
     if (type == GgufTokenType::kUnused) continue;  // fills up to the embedding's rows, no token
     if (types[id] < 1 || types[id] > 6 || type == GgufTokenType::kByte || type == GgufTokenType::kUnknown) {
-      return reader.refuse(std::string(kTypes) + '[' + std::to_string(id) + ']', std::to_string(types[id]),
+      return reader.refuse(std::string(kTokenTypes) + '[' + std::to_string(id) + ']',
+                           std::to_string(types[id]),
                            "1 (normal), 3 (control), 4 (user defined) or 5 (unused)");
     }
     const bool normal = type == GgufTokenType::kNormal;
@@ -93,7 +90,7 @@ Status read_tokens(const GgufFile& file, const ConfigReader& reader, bool qwen, 
       return reader.corrupt(key, '"' + printable(text) + "\" again", "every added token once");
     }
     if (out.added.size() == kMaxAddedTokens) {
-      return reader.corrupt(kTypes, "more than " + std::to_string(kMaxAddedTokens) + " added tokens",
+      return reader.corrupt(kTokenTypes, "more than " + std::to_string(kMaxAddedTokens) + " added tokens",
                             "fewer");
     }
     AddedToken token;

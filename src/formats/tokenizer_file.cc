@@ -18,11 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kMaxTokenizerBytes = std::uint64_t{64} << 20;
-constexpr std::uint64_t kMaxConfigBytes = std::uint64_t{16} << 20;
-constexpr std::size_t kMaxId = std::size_t{1} << 22;
-constexpr std::size_t kMaxTokenBytes = 4096;
-constexpr std::size_t kMaxAddedTokens = 65536;
-constexpr std::size_t kMaxAddedTokenBytes = 512;
+constexpr std::uint64_t kMaxSideFileBytes = std::uint64_t{16} << 20;
 
 Status read_vocab(const ConfigReader& model, TokenizerFile& out) {
   const json* vocab = model.find("vocab");
@@ -198,7 +194,7 @@ Result<std::string> read_chat_template(const ConfigReader& config) {
 }
 
 Status apply_config(const std::string& path, TokenizerFile& out) {
-  KAKEYA_ASSIGN(const std::string text, base::read_file(path, kMaxConfigBytes));
+  KAKEYA_ASSIGN(const std::string text, base::read_file(path, kMaxSideFileBytes));
   KAKEYA_ASSIGN(const json root, parse_json(path, text));
   if (!root.is_object())
     return corrupt_data("read " + path + ": found " + describe(root) + ", expected an object");
@@ -252,7 +248,7 @@ Result<TokenizerFile> load_tokenizer_file(const std::string& path) {
     KAKEYA_TRY(apply_config(prefix + "tokenizer_config.json", out));
   }
   if (out.chat_template.empty() && std::filesystem::exists(prefix + "chat_template.jinja", ignored)) {
-    KAKEYA_ASSIGN(out.chat_template, base::read_file(prefix + "chat_template.jinja", kMaxConfigBytes));
+    KAKEYA_ASSIGN(out.chat_template, base::read_file(prefix + "chat_template.jinja", kMaxSideFileBytes));
   }
   return out;
 }

@@ -3,11 +3,18 @@
 #include <kakeya/result.h>
 #include <kakeya/token.h>
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace kakeya::formats {
+
+// What a file of either kind may hold.
+inline constexpr std::size_t kMaxId = std::size_t{1} << 22;
+inline constexpr std::size_t kMaxTokenBytes = 4096;
+inline constexpr std::size_t kMaxAddedTokens = 65536;
+inline constexpr std::size_t kMaxAddedTokenBytes = 512;
 
 struct AddedToken {
   Token id = 0;

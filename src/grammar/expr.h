@@ -13,6 +13,8 @@ using ExprId = std::uint32_t;
 using RuleId = std::uint32_t;
 
 inline constexpr std::uint32_t kUnbounded = 0xffffffff;
+// Of a repetition, unless it is unbounded: more than any answer holds.
+inline constexpr std::uint32_t kMaxCount = 1u << 30;
 inline constexpr ExprId kNoExpr = 0xffffffff;
 
 enum class ExprKind : std::uint8_t {

@@ -6,8 +6,6 @@
 namespace kakeya::grammar {
 namespace {
 
-constexpr std::uint32_t kMaxCount = 1u << 30;
-
 bool is_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }

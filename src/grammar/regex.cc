@@ -7,7 +7,6 @@ namespace kakeya::grammar {
 namespace {
 
 constexpr std::size_t kMaxNesting = 64, kMaxBytes = 16384;
-constexpr std::uint32_t kMaxCount = 1u << 30;
 
 using Ranges = std::vector<CodeRange>;
 
@@ -20,9 +19,9 @@ Ranges spaces() {
 }
 Ranges line_ends() { return {{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}; }
 
-class Parser {
+class RegexParser {
  public:
-  Parser(std::string_view pattern, Grammar& grammar, JsonRules& json)
+  RegexParser(std::string_view pattern, Grammar& grammar, JsonRules& json)
       : text_(pattern), g_(grammar), json_(json) {}
 
   Result<ExprId> parse() {
@@ -272,7 +271,7 @@ Result<ExprId> string_of_pattern(std::string_view pattern, Grammar& grammar, Jso
     return unsupported("pattern: found " + std::to_string(pattern.size()) + " bytes, expected at most " +
                        std::to_string(kMaxBytes));
   }
-  return Parser(pattern, grammar, json).parse();
+  return RegexParser(pattern, grammar, json).parse();
 }
 
 }  // namespace kakeya::grammar

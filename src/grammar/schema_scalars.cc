@@ -8,8 +8,6 @@
 namespace kakeya::grammar {
 namespace {
 
-constexpr std::uint32_t kMaxCount = 1u << 30;
-
 struct Format {
   const char* name;
   const char* pattern;

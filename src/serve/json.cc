@@ -114,12 +114,19 @@ std::optional<http::ApiError> parse_body(std::string_view body, Json& out) {
   return error;
 }
 
+const Json* field(const Json& object, const char* name) {
+  const auto at = object.find(name);
+  return at == object.end() || at->is_null() ? nullptr : &*at;
+}
+
+std::string text_field(const Json& object, const char* name) {
+  const Json* value = field(object, name);
+  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
+}
+
 Fields::Fields(const Json& object, std::string prefix) : object_(object), prefix_(std::move(prefix)) {}
 
-const Json* Fields::find(const char* name) const {
-  const auto at = object_.find(name);
-  return at == object_.end() || at->is_null() ? nullptr : &*at;
-}
+const Json* Fields::find(const char* name) const { return field(object_, name); }
 
 void Fields::fail(http::ApiError error) {
   if (!error_) error_ = std::move(error);

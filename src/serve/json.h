@@ -22,6 +22,11 @@ http::Response json_response(const Json& body, int status = 200);
 std::string dump(const Json& value);
 std::string describe(const Json& value);  // "a string", "an object", `3`: for "found ..."
 
+// One field of an object, or of anything else that has none. Null when absent or null; "" when it is no
+// string.
+const Json* field(const Json& object, const char* name);
+std::string text_field(const Json& object, const char* name);
+
 // Reads optional fields of one object. null = absent, everywhere. After the first mistake nothing is read
 // any more; error() has it.
 class Fields {

@@ -9,7 +9,7 @@ namespace kakeya::text {
 namespace {
 
 constexpr std::string_view kDate = "26 Jul 2024";  // where the template's publisher fixed it
-constexpr std::string_view kToolsHead =
+constexpr std::string_view kLlama3ToolsHead =
     "Given the following functions, please respond with a JSON for a function call with its proper arguments "
     "that "
     "best answers the given prompt.\n\nRespond in the format {\"name\": function name, \"parameters\": "
@@ -29,7 +29,7 @@ Status append_tools(const ChatRequest& request, const ChatMessage* first, Prompt
         "the user there");
   }
   begin_turn("user", out);
-  out.own(kToolsHead);
+  out.own(kLlama3ToolsHead);
   for (std::size_t i = 0; i < request.tools_json.size(); ++i) {
     KAKEYA_ASSIGN(const auto tool,
                   parse_chat_json("tools[" + std::to_string(i) + "]", request.tools_json[i]));
@@ -40,7 +40,7 @@ Status append_tools(const ChatRequest& request, const ChatMessage* first, Prompt
 }
 
 // The template knows one call a turn; several are joined as the models write them.
-Status append_calls(const ChatMessage& message, PromptText& out) {
+Status append_joined_calls(const ChatMessage& message, PromptText& out) {
   begin_turn("assistant", out);
   for (std::size_t i = 0; i < message.tool_calls.size(); ++i) {
     const ToolCall& call = message.tool_calls[i];
@@ -74,7 +74,7 @@ Result<PromptText> render_llama3(const ChatRequest& request, bool tools) {
   for (; next < messages.size(); ++next) {
     const ChatMessage& message = messages[next];
     if (!message.tool_calls.empty()) {
-      KAKEYA_TRY(append_calls(message, out));
+      KAKEYA_TRY(append_joined_calls(message, out));
     } else if (message.role == "tool" || message.role == "ipython") {
       begin_turn("ipython", out);
       out.given(python_dumps(message.content)).own("<|eot_id|>");  // a string is iterable, so it is quoted

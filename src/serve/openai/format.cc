@@ -9,11 +9,6 @@
 namespace kakeya::serve::openai {
 namespace {
 
-const Json* field(const Json& object, const char* name) {
-  const auto at = object.find(name);
-  return at == object.end() || at->is_null() ? nullptr : &*at;
-}
-
 std::string plain(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 ConstraintSpec schema_spec(const Json& schema) {

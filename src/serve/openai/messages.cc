@@ -9,16 +9,6 @@
 namespace kakeya::serve::openai {
 namespace {
 
-const Json* field(const Json& object, const char* name) {
-  const auto at = object.find(name);
-  return at == object.end() || at->is_null() ? nullptr : &*at;
-}
-
-std::string text_field(const Json& object, const char* name) {
-  const Json* value = field(object, name);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
-
 void fail(Fields& fields, const std::string& where, const std::string& message) {
   fields.fail(bad_field(where, where + ": " + message));
 }

@@ -12,16 +12,6 @@ namespace {
 
 constexpr std::size_t kMaxTools = 512, kMaxName = 256;
 
-const Json* field(const Json& object, const char* name) {
-  const auto at = object.find(name);
-  return at == object.end() || at->is_null() ? nullptr : &*at;
-}
-
-std::string text_field(const Json& object, const char* name) {
-  const Json* value = field(object, name);
-  return value != nullptr && value->is_string() ? value->get<std::string>() : std::string();
-}
-
 // The object that holds a tool's name: below `inner`, or the tool itself when it is flat.
 const Json& body_of(const Json& tool, const char* inner) {
   const Json* nested = field(tool, inner);
