@@ -11,13 +11,13 @@ namespace {
 class JsonScanner final : public CallScanner {
  public:
   Begin find(std::string_view text) override {
-    const std::size_t at = text.find(kCall);
-    scanned_ = kCall.size();
+    const std::size_t at = text.find(kCallTag);
+    scanned_ = kCallTag.size();
     quoted_ = false;
     quoted_end_ = std::string_view::npos;
     head_ = {};
     if (at != std::string_view::npos) return {at, true};
-    return {text.size() - cut_tag(text, kCall), false};
+    return {text.size() - cut_tag(text, kCallTag), false};
   }
 
   std::optional<End> read(std::string_view text) override {
@@ -25,9 +25,9 @@ class JsonScanner final : public CallScanner {
       const char c = text[scanned_];
       if (c == '<') {
         const std::string_view rest = text.substr(scanned_);
-        if (rest.size() < kCallEnd.size() && kCallEnd.starts_with(rest)) return std::nullopt;
-        if (rest.starts_with(kCallEnd)) {
-          if (!quoted_ || !trust_quotes_) return closed(text, scanned_, scanned_ + kCallEnd.size());
+        if (rest.size() < kCallEndTag.size() && kCallEndTag.starts_with(rest)) return std::nullopt;
+        if (rest.starts_with(kCallEndTag)) {
+          if (!quoted_ || !trust_quotes_) return closed(text, scanned_, scanned_ + kCallEndTag.size());
           quoted_end_ = std::min(quoted_end_, scanned_);
         }
       } else if (c == '"') {
@@ -42,24 +42,24 @@ class JsonScanner final : public CallScanner {
   }
 
   End read_last(std::string_view text) override {
-    const End all = closed(text, text.size() - cut_tag(text, kCallEnd), text.size());
+    const End all = closed(text, text.size() - cut_tag(text, kCallEndTag), text.size());
     if (all.call || quoted_end_ == std::string_view::npos) return all;
     // A quote without its partner hid the end tag. From here on the first end tag counts, which also keeps
     // the work linear.
     trust_quotes_ = false;
-    return closed(text, quoted_end_, quoted_end_ + kCallEnd.size());
+    return closed(text, quoted_end_, quoted_end_ + kCallEndTag.size());
   }
 
   Partial partial(std::string_view text) override {
-    Partial out = head_.look(text.substr(kCall.size()), "arguments");
-    out.behind += kCall.size();
+    Partial out = head_.look(text.substr(kCallTag.size()), "arguments");
+    out.behind += kCallTag.size();
     return out;
   }
 
  private:
   // The element's JSON ends at `end`.
   static End closed(std::string_view text, std::size_t end, std::size_t behind) {
-    return {behind, parse_tool_call(text.substr(kCall.size(), end - kCall.size()))};
+    return {behind, parse_tool_call(text.substr(kCallTag.size(), end - kCallTag.size()))};
   }
 
   CallHead head_;

@@ -12,7 +12,7 @@
 
 namespace kakeya::dialog {
 
-inline constexpr std::string_view kCall = "<tool_call>", kCallEnd = "</tool_call>";
+inline constexpr std::string_view kCallTag = "<tool_call>", kCallEndTag = "</tool_call>";
 inline constexpr std::string_view kSpace = " \t\r\n";
 
 class CallScanner {

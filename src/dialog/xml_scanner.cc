@@ -21,9 +21,9 @@ class XmlScanner final : public CallScanner {
     at_ = 0;
     name_.clear();
     arguments_ = "{";
-    const std::size_t at = std::min(text.find(kCall), text.find(kFunction));
+    const std::size_t at = std::min(text.find(kCallTag), text.find(kFunction));
     if (at != std::string_view::npos) return {at, true};
-    return {text.size() - std::max(cut_tag(text, kCall), cut_tag(text, kFunction)), false};
+    return {text.size() - std::max(cut_tag(text, kCallTag), cut_tag(text, kFunction)), false};
   }
 
   std::optional<End> read(std::string_view text) override {
@@ -32,10 +32,11 @@ class XmlScanner final : public CallScanner {
     if (stage_ == Stage::kDone) return End{at_, made()};
     if (stage_ != Stage::kBroken) return std::nullopt;
     // A function without the outer tag is only text when it does not go on as one.
-    if (!text.starts_with(kCall)) return End{kFunction.size(), std::nullopt};
-    const std::size_t end = text.find(kCallEnd, at_);
+    if (!text.starts_with(kCallTag)) return End{kFunction.size(), std::nullopt};
+    const std::size_t end = text.find(kCallEndTag, at_);
     if (end == std::string_view::npos) return std::nullopt;
-    return End{end + kCallEnd.size(), parse_tool_call(text.substr(kCall.size(), end - kCall.size()))};
+    return End{end + kCallEndTag.size(),
+               parse_tool_call(text.substr(kCallTag.size(), end - kCallTag.size()))};
   }
 
   End read_last(std::string_view text) override {
@@ -46,7 +47,7 @@ class XmlScanner final : public CallScanner {
   Partial partial(std::string_view text) override {
     const bool begun = stage_ == Stage::kBetween || stage_ == Stage::kKey || stage_ == Stage::kValue ||
                        stage_ == Stage::kAfter;
-    if (!begun || !text.starts_with(kCall)) return {};  // without the outer tag it may be text
+    if (!begun || !text.starts_with(kCallTag)) return {};  // without the outer tag it may be text
     return {name_, arguments_, settled_};
   }
 
@@ -68,15 +69,15 @@ class XmlScanner final : public CallScanner {
   bool step(std::string_view text) {
     switch (stage_) {
       case Stage::kOpen:
-        if (at_ == 0 && text.starts_with(kCall)) at_ = kCall.size();
+        if (at_ == 0 && text.starts_with(kCallTag)) at_ = kCallTag.size();
         return take(text, {{{kFunction, Stage::kName}}});
       case Stage::kName:
         if (!word(text, name_, Stage::kBetween)) return false;
         settled_ = at_;
         return true;
       case Stage::kBetween:
-        return take(text,
-                    {{{kParameter, Stage::kKey}, {kFunctionEnd, Stage::kAfter}, {kCallEnd, Stage::kDone}}});
+        return take(
+            text, {{{kParameter, Stage::kKey}, {kFunctionEnd, Stage::kAfter}, {kCallEndTag, Stage::kDone}}});
       case Stage::kKey:
         if (!word(text, key_, Stage::kValue)) return stage_ == Stage::kBroken;
         value_ = at_;
@@ -138,7 +139,7 @@ class XmlScanner final : public CallScanner {
       const std::size_t next = text.find_first_not_of(kSpace, behind);
       if (next == std::string_view::npos) return false;
       const std::string_view rest = text.substr(next);
-      for (const std::string_view tag : {kParameter, kFunctionEnd, kCallEnd}) {
+      for (const std::string_view tag : {kParameter, kFunctionEnd, kCallEndTag}) {
         if (rest.starts_with(tag)) return keep(text.substr(value_, end - value_), behind);
         if (tag.starts_with(rest)) return false;
       }
@@ -161,8 +162,8 @@ class XmlScanner final : public CallScanner {
     const std::size_t next = text.find_first_not_of(kSpace, at_);
     if (next == std::string_view::npos) return false;
     const std::string_view rest = text.substr(next);
-    if (!rest.starts_with(kCallEnd) && kCallEnd.starts_with(rest)) return false;
-    if (rest.starts_with(kCallEnd)) at_ = next + kCallEnd.size();
+    if (!rest.starts_with(kCallEndTag) && kCallEndTag.starts_with(rest)) return false;
+    if (rest.starts_with(kCallEndTag)) at_ = next + kCallEndTag.size();
     stage_ = Stage::kDone;
     return false;
   }

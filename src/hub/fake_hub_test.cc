@@ -90,11 +90,11 @@ struct FakeHub::Server {
   void file(const httplib::Request& request, httplib::Response& response) {
     note(request);
     ++file_requests;
-    FakeTrouble& trouble = hub.trouble;
-    if (!trouble.redirect.empty()) return response.set_redirect(trouble.redirect + request.path);
-    if (const int status = next(trouble.statuses, 0); status != 0) {
+    FakeTrouble& planned = hub.trouble;
+    if (!planned.redirect.empty()) return response.set_redirect(planned.redirect + request.path);
+    if (const int status = next(planned.statuses, 0); status != 0) {
       response.status = status;
-      if (!trouble.retry_after.empty()) response.set_header("Retry-After", trouble.retry_after);
+      if (!planned.retry_after.empty()) response.set_header("Retry-After", planned.retry_after);
       return response.set_content("{\"error\": \"go away\"}", "application/json");
     }
     const auto found = hub.files.find(request.matches[3]);
@@ -102,37 +102,37 @@ struct FakeHub::Server {
       response.status = 404;
       return;
     }
-    for (int ms = 0; ms < trouble.stall_ms && !stopping; ms += 10) {
+    for (int ms = 0; ms < planned.stall_ms && !stopping; ms += 10) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     send(request, response, found->second.content);
   }
 
   void send(const httplib::Request& request, httplib::Response& response, std::string content) {
-    FakeTrouble& trouble = hub.trouble;
-    if (trouble.wrong_times > 0) {
-      --trouble.wrong_times;
+    FakeTrouble& planned = hub.trouble;
+    if (planned.wrong_times > 0) {
+      --planned.wrong_times;
       for (char& c : content) c = static_cast<char>(c ^ 1);
     }
-    if (trouble.endless) {
+    if (planned.endless) {
       return response.set_chunked_content_provider(
           "application/octet-stream", [this](std::size_t, httplib::DataSink& sink) {
             const std::string zeros(65536, '0');
             return !stopping && sink.write(zeros.data(), zeros.size());
           });
     }
-    if (trouble.other_length) content += "and more";
+    if (planned.other_length) content += "and more";
     std::size_t begin = 0;
     const std::string range = request.get_header_value("Range");
     // httplib cuts ranges itself; a provider without a length lets us do it, rightly or wrongly.
-    if (!range.empty() && !trouble.ignore_range) {
+    if (!range.empty() && !planned.ignore_range) {
       begin = std::min<std::size_t>(std::stoul(range.substr(range.find('=') + 1)), content.size());
       response.status = 206;
       response.set_header("Content-Range",
-                          "bytes " + std::to_string(trouble.wrong_range ? begin + 1 : begin) + "-" +
+                          "bytes " + std::to_string(planned.wrong_range ? begin + 1 : begin) + "-" +
                               std::to_string(content.size() - 1) + "/" + std::to_string(content.size()));
     }
-    const std::int64_t cut = next<std::int64_t>(trouble.cut_after, -1);
+    const std::int64_t cut = next<std::int64_t>(planned.cut_after, -1);
     const std::string body = content.substr(begin);
     const std::size_t send_bytes = cut < 0 ? body.size() : std::min<std::size_t>(body.size(), cut);
     const_cast<httplib::Request&>(request).ranges.clear();
