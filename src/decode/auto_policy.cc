@@ -184,12 +184,20 @@ std::size_t AutoPolicy::choose(const CycleRoom& room) {
 }
 
 bool AutoPolicy::affords(std::size_t rows) {
+  if (over_ && !sharing_) return true;  // nobody waits
+  if (over_) return memory_.shared_account.affords(shared_curve().observe_ms(rows));
   if (!curve_.plain_known()) return true;
   const double room = std::max(0.0, ledger_.room_ms(curve_.plain_ms()));
   return curve_.observe_ms(rows) <= room + kObserveReserve * ledger_.plain_ms();
 }
 
 void AutoPolicy::observed(std::size_t rows, double ms) {
+  if (over_) {
+    if (!sharing_) return;
+    memory_.curve.add_observe(rows, ms);
+    memory_.shared_account.add(0, ms, memory_.curve.plain_ms());
+    return;
+  }
   const double bound = curve_.plain_known() ? curve_.observe_ms(rows, true) : HUGE_VAL;
   curve_.add_observe(rows, ms);
   curve_has_news_ = true;
@@ -254,6 +262,7 @@ void AutoPolicy::finish() {
     memory_.acceptance.weaken(kCarriedCycles);
   }
   memory_.lengths.add(static_cast<double>(token_), 0);
+  over_ = true;
 }
 
 PolicyReport AutoPolicy::report() const {

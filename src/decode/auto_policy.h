@@ -42,7 +42,8 @@ class AutoPolicy final : public WidthPolicy {
   bool hopeful() const override;
   double expected_tokens(std::size_t width) const override { return acceptance_.expected_tokens(width); }
   void record(const CycleCost& cost) override;
-  // The request is over: leaves what was learned.
+  // The request is over: leaves what was learned. What is observed later is for the next one; other requests
+  // that share its passes wait for that, so it is charged to the account of all.
   void finish();
   PolicyReport report() const;
 
@@ -85,7 +86,7 @@ class AutoPolicy final : public WidthPolicy {
   std::vector<std::size_t> widths_;  // to choose from, ascending, without 1
   std::size_t max_tokens_;
   bool hidden_ = false, hoping_ = false;
-  bool probing_ = false, sharing_ = false;
+  bool probing_ = false, sharing_ = false, over_ = false;
   std::size_t width_ = 1, cycle_ = 0, token_ = 1;
   std::size_t probe_wait_, last_draft_token_ = 1;  // in tokens
   std::size_t drafted_since_plain_ = 0;            // cycles

@@ -112,6 +112,34 @@ TEST(SharedPolicy, ARequestThatLearnedNothingLeavesTheMemoryOfOthersAlone) {
   EXPECT_EQ(memory.acceptance.expected_tokens(8), tokens);
 }
 
+// While others wait, what the draft observes for the next request is paid from what the account has.
+TEST(SharedPolicy, ObservingAfterTheEndIsChargedToTheAccountOfAll) {
+  PolicyMemory memory;
+  Request request;
+  simulate(memory, Machine(), request);
+  CycleCost plain;
+  plain.emitted = 1;
+  plain.shared = true;
+  plain.sequences = plain.pass_rows = 2;
+  plain.target_ms = Machine().target_ms(2, 40);
+  const auto ended = [&](std::size_t cycles) {
+    AutoPolicy policy(memory, 16, 400);
+    policy.begin({40, 100, 0});
+    for (std::size_t i = 0; i < cycles; ++i) {
+      plain.pass = memory.last_pass + 1;
+      policy.record(plain);
+    }
+    policy.finish();
+    return policy;
+  };
+  EXPECT_TRUE(ended(0).affords(100)) << "it was alone: nobody waits";
+  EXPECT_FALSE(ended(1).affords(100));
+  AutoPolicy late = ended(400);
+  EXPECT_TRUE(late.affords(100));
+  for (int i = 0; i < 8; ++i) late.observed(100, Machine().observe_ms(100) * 3);
+  EXPECT_FALSE(late.affords(100));
+}
+
 // A pass that is full of rows: each further row takes as long as the others, and a draft on top.
 TEST(SharedPolicy, RequestsThatFillThePassesDecodePlainly) {
   PolicyMemory memory;

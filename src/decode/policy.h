@@ -98,8 +98,8 @@ class WidthPolicy {
   virtual void begin(const PromptCost& cost) = 0;
   // Rows of the next cycle, 1 to room.rows; 1 = a plain step. The draft fills a block of as many positions.
   virtual std::size_t choose(const CycleRoom& room) = 0;
-  // Asked when `rows` rows wait and no more can: whether the draft is to observe them. If not, the rest of
-  // the request is decoded plainly.
+  // Asked when `rows` rows wait and no more can, and at the end: whether the draft is to observe them. If
+  // not, the rest of the request is decoded plainly.
   virtual bool affords(std::size_t rows) = 0;
   virtual void observed(std::size_t rows, double ms) = 0;
   // Whether drafts are expected to stand, whatever they cost.

@@ -39,7 +39,7 @@ class WhimsicalPolicy final : public WidthPolicy {
   }
   bool hopeful() const override { return false; }
   double expected_tokens(std::size_t) const override { return 1; }
-  bool affords(std::size_t) override { return true; }
+  bool affords(std::size_t) override { return generous; }
   void observed(std::size_t rows, double) override {
     EXPECT_LE(rows, unobserved_);
     EXPECT_LE(rows, kPrefillRows);
@@ -60,6 +60,7 @@ class WhimsicalPolicy final : public WidthPolicy {
 
   std::vector<std::size_t> widths;
   std::size_t batches = 0, widest = 0;
+  bool generous = true;
 
  private:
   std::mt19937 random_;
@@ -142,6 +143,25 @@ TEST(PolicyDecoding, LeavesTheDraftCacheOfObservingAtOnce) {
       }
     }
   }
+}
+
+TEST(PolicyDecoding, LeavesToTheNextWhatTheEndDoesNotAfford) {
+  const Pair pair(std::string(kModels) + "dflash-target", std::string(kModels) + "dflash-full");
+  Sequence at_once(pair, "bf16", "e8-q10"), late(pair, "bf16", "e8-q10");
+  const std::vector<Token> prompt = prompt_of("dflash-full", 0);
+  decode_all(at_once.target, &at_once.drafter, plan_for(8, 40), prompt);
+  WhimsicalPolicy policy(3, 1.0);
+  policy.generous = false;
+  DecodePlan plan = plan_for(8, 40);
+  plan.policy = &policy;
+  SpeculativeDecoder decoder(late.target, &late.drafter, plan);
+  ASSERT_TRUE(decoder.start(prompt).ok());
+  while (!decoder.finished()) ASSERT_TRUE(decoder.step().ok());
+  ASSERT_TRUE(decoder.settle_or_leave().ok());
+  EXPECT_EQ(late.drafter.length(), 0u);
+  ASSERT_EQ(late.target.aside_tokens().size(), late.target.length());
+  ASSERT_TRUE(late.drafter.observe(late.target.aside_tokens(), late.target.aside_taps()).ok());
+  expect_equal_rows(*late.draft_kv, *at_once.draft_kv, late.pool);
 }
 
 // Proposals of a drafter that observed at once, beside those of one that observed late.

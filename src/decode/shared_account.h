@@ -21,6 +21,8 @@ class SharedAccount {
   }
   // Whether a cycle with drafts may be risked. Before anything was lost a few may.
   bool allows(double step_ms) const { return gained_ms_ + budget_ms_ + kAdvanceSteps * step_ms > 0; }
+  // What can wait is paid from what is left, not in advance.
+  bool affords(double ms) const { return gained_ms_ + budget_ms_ >= ms; }
 
  private:
   // In plain steps. What was gained or saved long ago does not pay for losing now.

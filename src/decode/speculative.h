@@ -112,6 +112,9 @@ class SpeculativeDecoder {
 
   // Lets the drafter observe what is settled. step() does it by itself; call it after the last one.
   Status settle();
+  // The same when its policy affords it while others wait; otherwise the rows stay in the target run, put
+  // aside.
+  Status settle_or_leave();
 
   // Why no further step is due; nothing while one is.
   std::optional<FinishReason> finished() const { return finished_; }

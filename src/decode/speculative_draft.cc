@@ -139,6 +139,15 @@ Status SpeculativeDecoder::settle() {
   return {};
 }
 
+Status SpeculativeDecoder::settle_or_leave() {
+  const std::size_t rows = target_.aside_tokens().size() + unsettled_.size();
+  const bool now = drafter_ == nullptr || plan_.policy == nullptr || rows > kPrefillRows;
+  if (now || plan_.policy->affords(rows)) return settle();
+  target_.put_aside(unsettled_);
+  unsettled_.clear();
+  return {};
+}
+
 BlockPlan SpeculativeDecoder::next_block(const Others& others, std::size_t max_rows) {
   BlockPlan next;
   next.block = std::min(plan_.block.block, target_.room());

@@ -193,6 +193,12 @@ void ServiceImpl::run() {
     if (loop_.running() == 0) {
       if (!commands_.empty()) continue;
       if (stopping_) return;
+      if (!poked_) {
+        lock.unlock();
+        loop_.settle();
+        lock.lock();
+        if (!commands_.empty()) continue;
+      }
       wake_.wait_for(lock, kIdleTurn, [this] { return poked_ || stopping_; });
       poked_ = false;
       continue;
@@ -263,6 +269,7 @@ Result<std::size_t> ServiceImpl::save_slot(int slot, const std::string& path) {
     KAKEYA_ASSIGN(Slot * from, idle_slot(slot));
     if (from->tokens().empty()) return invalid_argument(fmt::format("slot {}: empty, nothing to save", slot));
     const SequenceIdentity who = identity(*from);
+    loop_.settle();
     Prefix held = from->save();
     SavedSequence saved{std::move(held.tokens), held.draft_length, std::move(held.rows),
                         std::move(held.draft_rows)};

@@ -85,12 +85,16 @@ Slot* ServiceLoop::choose_slot(const Job& job, std::size_t& kept) {
                         2 * source.common >= source.slot->tokens().size();
   if (in_place) {
     slot = slots_[static_cast<std::size_t>(source.slot->id())].get();
-    kept = slot->reusable(request, source.common, source.observed);
+    slot->settle();
+    kept = slot->reusable(request, source.common, std::min(slot->draft_length(), source.common));
     return slot;
   }
   if (slot == nullptr) slot = oldest_free(request.kv, request.draft_kv);
   // What the slot holds is copied before it goes; what is to be loaded, before that may push it out.
   Prefix loaded;
+  if (source.common >= kWorthTokens && source.slot != nullptr) {
+    slots_[static_cast<std::size_t>(source.slot->id())]->settle();
+  }
   if (source.common >= kWorthTokens) loaded = source.prefix != nullptr ? *source.prefix : source.slot->save();
   if (slot->has_caches()) put_away(*slot);
   if (const Status made = slot->take_channels(request.kv, request.draft_kv); !made.ok()) {
@@ -120,6 +124,11 @@ void ServiceLoop::start(Job job) {
   event.kind = ServiceEvent::Kind::kFailed;
   event.error = started.error();
   answer->push(std::move(event));
+}
+
+void ServiceLoop::settle() {
+  const std::lock_guard turn(state_.pool_mutex);
+  for (const auto& slot : slots_) slot->settle();
 }
 
 void ServiceLoop::count(const Completion& completion) {

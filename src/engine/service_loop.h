@@ -23,6 +23,9 @@ class ServiceLoop {
   // One pass of the target over rows of running requests.
   void step();
 
+  // While nobody waits: what ended requests left to the draft.
+  void settle();
+
   std::size_t running() const;
   std::vector<std::unique_ptr<Slot>>& slots() { return slots_; }
   Result<std::vector<float>> embed(std::span<const Token> ids);

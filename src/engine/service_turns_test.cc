@@ -72,6 +72,37 @@ TEST(ServiceTurns, RefusesABlockThatWouldFillThePasses) {
   EXPECT_THAT(answer.error().message, HasSubstr("block_size: found 256"));
 }
 
+// Others run while it ends, so the draft observes its text when nobody waits, before the next turn at the
+// latest.
+TEST(ServiceTurns, TheDraftKnowsATextThatEndedBesideOthers) {
+  const auto engine = open_pair();
+  ServiceOptions options;
+  options.slots = 3;
+  const auto service = open_service(*engine, options);
+  std::vector<std::unique_ptr<Answer>> others;
+  const auto submit = [&](int i, int tokens) {
+    ServiceRequest request = request_of(*engine, i, tokens);
+    request.options.speculation = Speculation::kAuto;
+    auto answer = service->submit(std::move(request));
+    EXPECT_TRUE(answer.ok());
+    return std::move(*answer);
+  };
+  ASSERT_FALSE(collect(*submit(0, 20)).error);  // alone: plain steps are known from here on
+  others.push_back(submit(1, 300));
+  others.push_back(submit(2, 300));
+  ServiceRequest next = request_of(*engine, 3, 30);
+  next.options.speculation = Speculation::kAuto;
+  const Outcome first = collect(*submit(3, 30));
+  ASSERT_FALSE(first.error);
+  next.prompt.insert(next.prompt.end(), first.ids.begin(), first.ids.end());
+  const Outcome second = ask(*service, next);
+  ASSERT_FALSE(second.error);
+  EXPECT_EQ(second.completion.speculation, Speculation::kAuto) << "the draft has no gap";
+  EXPECT_EQ(second.cached, next.prompt.size() - 1);
+  EXPECT_EQ(second.ids, alone(*engine, next, "bf16").ids);
+  for (const auto& other : others) EXPECT_FALSE(collect(*other).error);
+}
+
 // A request without drafts in between must not leave rows that the draft saw of another text.
 TEST(ServiceTurns, ARequestOfOneRowTakesTheDraftBackToWhatItShares) {
   const auto engine = open_pair();

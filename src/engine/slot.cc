@@ -42,6 +42,12 @@ std::size_t Slot::reusable(const ServiceRequest& request, std::size_t common, st
   return observed;
 }
 
+void Slot::settle() {
+  if (busy() || !target_ || target_->aside_tokens().empty()) return;
+  if (drafter_ && !drafter_->observe(target_->aside_tokens(), target_->aside_taps()).ok()) drafter_->begin(0);
+  target_->drop_aside();
+}
+
 Status Slot::take_channels(const std::string& kv, const std::string& draft_kv) {
   if (has_caches() && options_.kv == kv && options_.draft_kv == draft_kv) return {};
   decoder_.reset();
@@ -197,8 +203,8 @@ Completion Slot::finish(std::optional<FinishReason> cut) {
   event.slot = id_;
   Completion out = event.completion = complete(reason);
   job_->answer->push(std::move(event));
-  // Not on anybody's way: the next request may reuse what the draft sees now.
-  if (!decoder_->in_prompt() && !decoder_->settle().ok() && drafter_) drafter_->begin(0);
+  // The next request may reuse what the draft sees now.
+  if (!decoder_->in_prompt() && !decoder_->settle_or_leave().ok() && drafter_) drafter_->begin(0);
   release();
   return out;
 }

@@ -55,6 +55,8 @@ class Slot {
   void erase();
   Status load(const Prefix& prefix);  // errors: as kv::Cache::load_rows; the slot is then empty
   Prefix save() const;
+  // Between requests: the draft observes what was left to it, so that a request can reuse it.
+  void settle();
 
   // Begins the job with `kept` tokens of the cache. `now` orders slots by use.
   Status start(Job job, std::size_t kept, std::uint64_t now);
@@ -69,7 +71,7 @@ class Slot {
   // Takes what the decoder emitted and sends it on. True when the request is over.
   bool deliver(std::span<const Token> ids);
   void progress();
-  // The end, sent on: by stop or length, or cancelled. The draft observes what is left.
+  // The end, sent on: by stop or length, or cancelled. The draft observes what is left, now or in settle().
   Completion finish(std::optional<FinishReason> cut);
   void fail(Error error);
 
