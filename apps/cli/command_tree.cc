@@ -48,7 +48,7 @@ void add_flags(CLI::App& app, CommandEntry& out) {
   for (CLI::App* group : below(app, false)) add_flags(*group, out);
 }
 
-void add_command(CLI::App& app, const std::vector<std::string>& path, std::vector<CommandEntry>& out) {
+void add_entry(CLI::App& app, const std::vector<std::string>& path, std::vector<CommandEntry>& out) {
   CommandEntry entry;
   entry.path = path;
   entry.help = app.get_description();
@@ -60,7 +60,7 @@ void add_command(CLI::App& app, const std::vector<std::string>& path, std::vecto
   for (CLI::App* command : commands) {
     std::vector<std::string> longer = path;
     longer.push_back(command->get_name());
-    add_command(*command, longer, out);
+    add_entry(*command, longer, out);
   }
 }
 
@@ -68,7 +68,7 @@ void add_command(CLI::App& app, const std::vector<std::string>& path, std::vecto
 
 std::vector<CommandEntry> command_tree(CLI::App& app) {
   std::vector<CommandEntry> out;
-  add_command(app, {}, out);
+  add_entry(app, {}, out);
   return out;
 }
 

@@ -71,7 +71,7 @@ Status add_draft(const InspectFlags& flags, Subject& subject) {
   if (name.empty()) return {};
   KAKEYA_TRY(resolve_in_place(name));
   KAKEYA_ASSIGN(subject.draft, summarize_model(name, ModelRole::kDraft, ""));
-  auto odd = check_pair(subject.target.info.path, name, "");
+  auto odd = kakeya::check_pair(subject.target.info.path, name, "");
   if (!odd.ok()) {
     // The model is there: what is not found is a tensor in it.
     const ErrorCode code = odd.error().code;
