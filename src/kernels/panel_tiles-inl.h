@@ -48,10 +48,10 @@ struct Tiles {
 // Bytes, a line at a time, that will be read `ahead` bytes after `p`; into the second-level cache, since the
 // first one has no room for what is on its way from memory.
 KAKEYA_INLINE void prefetch_lines(const std::uint8_t* p, std::size_t bytes, std::size_t ahead) {
+  p += ahead;
+  asm("" : "+r"(p));  // one address and constants, not an address a line
   KAKEYA_UNROLL
-  for (std::size_t i = 0; i < bytes; i += 64) {
-    __builtin_prefetch(p + ahead + i, 0, 2);
-  }
+  for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
 }
 
 template <class F>
