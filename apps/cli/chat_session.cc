@@ -160,12 +160,16 @@ Result<std::string> ChatSession::save(const std::string& path) {
   saved.conversation = conversation_;
   saved.target = engine().target().id;
   if (engine().draft() != nullptr) saved.draft = engine().draft()->id;
+  // Of the cache at hand: after /kv the next answer makes one in the new channel.
+  const std::vector<SlotInfo> slots = settled(*service_).slots;
+  std::string& kv = saved.conversation.settings.kv;
+  if (!slots.empty() && !slots.front().kv.empty() && slots.front().cached > 0) kv = slots.front().kv;
   KAKEYA_TRY(write_conversation(path, saved));
   const std::size_t messages = conversation_.messages.size();
   const auto tokens = service_->save_slot(0, cache_path(path));
   if (tokens.ok()) {
-    return fmt::format("saved {} messages, and {} tokens of KV cache ({}) in {}", messages, *tokens,
-                       settings().kv, cache_path(path));
+    return fmt::format("saved {} messages, and {} tokens of KV cache ({}) in {}", messages, *tokens, kv,
+                       cache_path(path));
   }
   std::error_code ignored;
   std::filesystem::remove(cache_path(path), ignored);  // of an earlier save: it would not fit

@@ -103,6 +103,12 @@ class Scripted(Chat):
 
 
 class OnDisk(Chat):
+    def test_saving_names_the_channel_of_the_cache_not_of_the_next_answer(self):
+        path = self.path("a.json")
+        out = self.say(APPLES, "/kv e8-q10", "/save " + path, "/load " + path).out
+        self.assertRegex(out, r"tokens of KV cache \(bf16\) in ")
+        self.assertIn("/kv bf16 before /load takes the saved cache", out)
+
     def test_a_saved_conversation_goes_on_from_its_cache(self):
         path = self.path("talk.json")
         whole = self.say(APPLES, PENS, args=("--kv", "e8-q10")).out
