@@ -84,7 +84,7 @@ Slot* ServiceLoop::choose_slot(const Job& job, std::size_t& kept) {
                         (slot == nullptr || slot == source.slot) &&
                         2 * source.common >= source.slot->tokens().size();
   if (in_place) {
-    slot = slots_[static_cast<std::size_t>(source.slot->id())].get();
+    slot = source.slot;
     slot->settle();
     kept = slot->reusable(request, source.common, std::min(slot->draft_length(), source.common));
     return slot;
@@ -92,10 +92,10 @@ Slot* ServiceLoop::choose_slot(const Job& job, std::size_t& kept) {
   if (slot == nullptr) slot = oldest_free(request.kv, request.draft_kv);
   // What the slot holds is copied before it goes; what is to be loaded, before that may push it out.
   Prefix loaded;
-  if (source.common >= kWorthTokens && source.slot != nullptr) {
-    slots_[static_cast<std::size_t>(source.slot->id())]->settle();
+  if (source.common >= kWorthTokens) {
+    if (source.slot != nullptr) source.slot->settle();
+    loaded = source.prefix != nullptr ? *source.prefix : source.slot->save();
   }
-  if (source.common >= kWorthTokens) loaded = source.prefix != nullptr ? *source.prefix : source.slot->save();
   if (slot->has_caches()) put_away(*slot);
   if (const Status made = slot->take_channels(request.kv, request.draft_kv); !made.ok()) {
     ServiceEvent event;

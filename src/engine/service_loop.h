@@ -39,7 +39,7 @@ class ServiceLoop {
     bool prompt = false;
   };
   struct Source {
-    const Slot* slot = nullptr;
+    Slot* slot = nullptr;
     const Prefix* prefix = nullptr;
     std::size_t common = 0, observed = 0;
   };

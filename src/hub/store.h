@@ -57,8 +57,7 @@ class Store {
   Status remove(const ModelId& id) const;
 
   // Removes snapshots that no manifest of the repository names (none while a manifest cannot be read), and
-  // beginnings of this model but those of the
-  // snapshot `keep_partial`. Under the lock only.
+  // beginnings of this model but those of the snapshot `keep_partial`. Under the lock only.
   Status collect_garbage(const ModelId& id, const std::string& keep_partial) const;
 
  private:

@@ -2,25 +2,17 @@
 import json
 import os
 import stat
-import tempfile
 import unittest
 
-from program import BIN, clean_env, run
+from own_folder import OwnFolder
+from program import BIN, run
 from terminal import Terminal
 
 APPLES = "Tom has 3 bags of 4 apples. How many apples does Tom have?"
 PENS = "Mia has 3 pens. She buys 4 pens. How many pens does she have?"
 
 
-class Chat(unittest.TestCase):
-    def setUp(self):
-        self.place = tempfile.TemporaryDirectory()
-        self.addCleanup(self.place.cleanup)
-        self.env = clean_env(self.place.name)
-
-    def path(self, *parts):
-        return os.path.join(self.place.name, *parts)
-
+class Chat(OwnFolder):
     def say(self, *lines, args=(), code=0):
         out = run("chat", "--color", "never", *args, stdin="".join(line + "\n" for line in lines), env=self.env)
         self.assertEqual(out.code, code, out.err)

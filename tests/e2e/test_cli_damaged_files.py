@@ -3,30 +3,17 @@ Each is refused by name and field, with exit code 1, and never ends or stops the
 import json
 import os
 import shutil
-import tempfile
 import unittest
 
-from program import TINY, clean_env, run
+from own_folder import OwnFolder
+from program import TINY, run
 
 DEEP = "[" * 200000
 TARGET = os.path.join(TINY, "target")
 QUESTION = "Tom has 3 bags of 4 apples. How many apples does Tom have?"
 
 
-class Files(unittest.TestCase):
-    def setUp(self):
-        self.place = tempfile.TemporaryDirectory()
-        self.addCleanup(self.place.cleanup)
-        self.env = clean_env(self.place.name)
-
-    def path(self, *parts):
-        return os.path.join(self.place.name, *parts)
-
-    def write(self, name, text):
-        with open(self.path(name), "w") as f:
-            f.write(text if isinstance(text, str) else json.dumps(text))
-        return self.path(name)
-
+class Files(OwnFolder):
     def refused(self, *args, words, stdin="", code=1):
         out = run(*args, stdin=stdin, env=self.env, timeout=60)
         self.assertEqual(out.code, code, out.out + out.err)

@@ -1,30 +1,17 @@
 """Values that flags, files and variables give: what cannot be is refused with exit code 2, where it came from is named,
 and what is said to help does help."""
 import os
-import tempfile
 import unittest
 
-from program import TINY, clean_env, run
+from own_folder import OwnFolder
+from program import TINY, run
 from serve_client import Server
 
 QUESTION = "Tom has 3 bags of 4 apples. How many apples does Tom have?"
 HINT = "codec list shows the KV channels"
 
 
-class Values(unittest.TestCase):
-    def setUp(self):
-        self.place = tempfile.TemporaryDirectory()
-        self.addCleanup(self.place.cleanup)
-        self.env = clean_env(self.place.name)
-
-    def path(self, *parts):
-        return os.path.join(self.place.name, *parts)
-
-    def write(self, name, text):
-        with open(self.path(name), "w") as f:
-            f.write(text)
-        return self.path(name)
-
+class Values(OwnFolder):
     def refused(self, *args, words=(), code=2, env=None):
         out = run(*args, env=dict(self.env, **(env or {})), timeout=60)
         self.assertEqual(out.code, code, out.out + out.err)
