@@ -1,6 +1,7 @@
 // Products of integers: quantised panels, and codes of cached rows. A function that several variants share is
 // counted for the first of them.
 #include <algorithm>
+#include <string_view>
 
 #include "base/half.h"
 #include "gate/cases.h"
@@ -43,6 +44,13 @@ Call prepare_panels(const Table& ops, WeightType type, const Shape& shape) {
   };
 }
 
+// As many panels as kernels put side by side, for those that need few instructions for them.
+Shape shape_of(std::string_view variant, std::size_t rows) {
+  if (variant == "scalar") return {16, 64, rows};
+  if (variant == "avx512_vnni" || variant == "amx") return {128, 256, rows};
+  return {16, 512, rows};
+}
+
 void append_panels(std::vector<Case>& out) {
   std::vector<decltype(Table::panel_matmul_range)> seen;
   for (const Table* ops : kernels::available()) {
@@ -52,7 +60,7 @@ void append_panels(std::vector<Case>& out) {
     for (const WeightType type : {WeightType::kQ4_0, WeightType::kQ8_0, WeightType::kQ4K, WeightType::kQ6K}) {
       for (const std::size_t rows : {1, 8, 16}) {
         if (scalar && (rows > 1 || type != WeightType::kQ4_0)) continue;
-        const Shape shape = {16, scalar ? std::size_t{64} : std::size_t{512}, rows};
+        const Shape shape = shape_of(ops->name, rows);
         out.push_back({std::string("panels/") + to_string(type) + "/rows:" + std::to_string(rows), ops->name,
                        static_cast<double>(shape.out / 16 * shape.in / 32 * rows), "block product",
                        [=] { return prepare_panels(*ops, type, shape); }});

@@ -24,6 +24,7 @@ namespace {
 #include "kernels/panel_tiles-inl.h"
 
 constexpr std::size_t kRowBlock = 4;
+constexpr std::size_t panels_together(std::size_t) { return 1; }
 constexpr std::size_t kHalf = kPanelOutputs / 2;
 
 // 8-bit codes take part as signed, less 128: an unsigned byte times two activations does not fit 16 bits.

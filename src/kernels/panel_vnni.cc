@@ -1,5 +1,5 @@
 // Products of panels with AVX-512 VNNI: up to eight rows at a time, codes unpacked in registers once for all
-// of them.
+// of them; with few rows several panels at a time.
 #include "kernels/panel_ops.h"
 
 #if defined(__x86_64__)
@@ -26,6 +26,8 @@ namespace {
 #include "kernels/panel_avx512-inl.h"
 
 constexpr std::size_t kRowBlock = 8;
+// With more rows a core is busy with one panel for as long as memory takes.
+constexpr std::size_t panels_together(std::size_t rows) { return rows == 1 ? 8 : rows <= 5 ? 4 : 1; }
 
 using Four = int __attribute__((may_alias));
 // sums += four codes of each output . four activations, read where they are: GCC 12's intrinsic would put
@@ -97,7 +99,7 @@ KAKEYA_INLINE __m512 add_block(const __m512i (&codes)[kBlockGroups], const Scale
 
 template <WeightType kType, std::size_t R>
 KAKEYA_INLINE void add_tile_block(const Tiles<kType>& tiles, const std::uint8_t* tile, std::size_t j,
-                                  Activations& x, __m512 (&acc)[R]) {
+                                  const Activations& x, __m512 (&acc)[R]) {
   const Scales scales = load_scales(tiles, tile, j);
   if constexpr (R == 1 && panel_layout(kType).block_bytes() == kBlockGroups / 2 * kPanelVector) {
     const __m512i start = start_sum<kType>(x.negative_sums[0]);
@@ -108,36 +110,54 @@ KAKEYA_INLINE void add_tile_block(const Tiles<kType>& tiles, const std::uint8_t*
     KAKEYA_UNROLL
     for (std::size_t r = 0; r < R; ++r) acc[r] = add_block<kType>(codes, scales, x, r, acc[r]);
   }
+}
+
+// Block j of P panels.
+template <WeightType kType, std::size_t R, std::size_t P>
+KAKEYA_INLINE void add_blocks(const Tiles<kType>& tiles, const std::uint8_t* tile, std::size_t j,
+                              Activations& x, __m512 (&acc)[P][R]) {
+  KAKEYA_UNROLL
+  for (std::size_t p = 0; p < P; ++p) add_tile_block(tiles, tile + p * tiles.panel_bytes, j, x, acc[p]);
   x.next();
 }
 
-template <WeightType kType, std::size_t R>
+template <WeightType kType, std::size_t R, std::size_t P = 1>
 void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Rows<float> y,
               std::size_t last) {
   const std::size_t output = step.panel * kPanelOutputs;
-  const __mmask16 mask = output_mask(output, last);
   float* out = y.data + output;
-  __m512 acc[R];
+  __m512 acc[P][R];
   KAKEYA_UNROLL
-  for (std::size_t r = 0; r < R; ++r) {
-    acc[r] = step.first == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, out + r * y.stride);
+  for (std::size_t p = 0; p < P; ++p) {
+    const __mmask16 mask = output_mask(output + p * kPanelOutputs, last);
+    KAKEYA_UNROLL
+    for (std::size_t r = 0; r < R; ++r) {
+      const float* sums = out + r * y.stride + p * kPanelOutputs;
+      acc[p][r] = step.first == 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, sums);
+    }
   }
   Activations block(x, step.first, step.row);
   const std::uint8_t* tile = tiles.tile(step.panel, step.first);
   std::size_t blocks = step.last - step.first;
   for (; blocks >= tiles.tile_blocks(); blocks -= tiles.tile_blocks(), tile += tiles.tile_bytes()) {
-    if (step.ahead != 0) prefetch_lines(tile, tiles.tile_bytes(), step.ahead);
+    if (P == 1 && step.ahead != 0) prefetch_lines(tile, tiles.tile_bytes(), step.ahead);
     if constexpr (Tiles<kType>::kLayout.tile_blocks == 2 && !Tiles<kType>::kAffine) {
-      add_tile_block(tiles, tile, 0, block, acc);
-      add_tile_block(tiles, tile, 1, block, acc);
+      add_blocks<kType>(tiles, tile, 0, block, acc);
+      add_blocks<kType>(tiles, tile, 1, block, acc);
     } else {
-      for (std::size_t j = 0; j < tiles.tile_blocks(); ++j) add_tile_block(tiles, tile, j, block, acc);
+      for (std::size_t j = 0; j < tiles.tile_blocks(); ++j) add_blocks<kType>(tiles, tile, j, block, acc);
     }
   }
-  for (std::size_t j = 0; j < blocks; ++j) add_tile_block(tiles, tile, j, block, acc);
+  for (std::size_t j = 0; j < blocks; ++j) add_blocks<kType>(tiles, tile, j, block, acc);
   KAKEYA_UNROLL
-  for (std::size_t r = 0; r < R; ++r) _mm512_mask_storeu_ps(out + r * y.stride, mask, acc[r]);
+  for (std::size_t p = 0; p < P; ++p) {
+    const __mmask16 mask = output_mask(output + p * kPanelOutputs, last);
+    KAKEYA_UNROLL
+    for (std::size_t r = 0; r < R; ++r)
+      _mm512_mask_storeu_ps(out + r * y.stride + p * kPanelOutputs, mask, acc[p][r]);
+  }
 }
+
 
 #include "kernels/panel_rows-inl.h"
 

@@ -374,8 +374,8 @@ TEST_P(PanelVariant, ProductsMatchDoublePrecisionOnRoundedActivations) {
 TEST_P(PanelVariant, ProductsOfPanelsHaveTheBitsOfScalarForAnyNumberOfRows) {
   constexpr std::size_t kMostRows = 70;
   for (const Kind& kind : kKinds) {
-    for (const std::size_t in : {std::size_t{256}, std::size_t{1280}}) {
-      const std::size_t out = 45;
+    // 12 panels, with few rows side by side as eight and four, and 3.
+    for (const auto& [in, out] : {std::pair<std::size_t, std::size_t>{256, 189}, {1280, 45}}) {
       const File file(kind, out, kind.type == WeightType::kQ4_0 ? in + 32 : in, 6);
       const Packed packed(file);
       const std::vector<float> x = random_floats(kMostRows * file.rows.in, 7);
@@ -394,19 +394,20 @@ TEST_P(PanelVariant, ProductsOfPanelsHaveTheBitsOfScalarForAnyNumberOfRows) {
 }
 
 TEST_P(PanelVariant, ProductsOfPanelsWriteOnlyTheirRangeAndHonourStrides) {
-  const std::size_t rows = 18, out = 45, stride = 51;
+  const std::size_t out = 141, stride = 151;
   for (const Kind& kind : kKinds) {
     const File file(kind, out, 256, 8);
     const Packed packed(file);
-    const Rounded x(ops(), random_floats(rows * 256, 9), rows, 256);
-    std::vector<float> whole(rows * out), y(rows * stride, -1.0f);
-    ops().panel_matmul_range(packed.weight, x.view, {whole.data(), rows, out}, 0, out);
-    for (const auto& [first, last] : {std::pair<std::size_t, std::size_t>{16, 32}, {32, out}, {0, 16}}) {
-      std::fill(y.begin(), y.end(), -1.0f);
-      ops().panel_matmul_range(packed.weight, x.view, {y.data(), rows, out, stride}, first, last);
-      for (std::size_t r = 0; r < rows; ++r) {
-        for (std::size_t o = 0; o < stride; ++o) {
-          ASSERT_EQ(y[r * stride + o], o >= first && o < last ? whole[r * out + o] : -1.0f)
+    for (const std::size_t rows : {1, 18}) {
+      const Rounded x(ops(), random_floats(rows * 256, 9), rows, 256);
+      std::vector<float> whole(rows * out), y(rows * stride);
+      ops().panel_matmul_range(packed.weight, x.view, {whole.data(), rows, out}, 0, out);
+      for (const auto& [first, last] : {std::pair<std::size_t, std::size_t>{16, 32}, {32, out}, {0, 128}}) {
+        std::fill(y.begin(), y.end(), -1.0f);
+        ops().panel_matmul_range(packed.weight, x.view, {y.data(), rows, out, stride}, first, last);
+        for (std::size_t i = 0; i < y.size(); ++i) {
+          const std::size_t r = i / stride, o = i % stride;
+          ASSERT_EQ(y[i], o >= first && o < last ? whole[r * out + o] : -1.0f)
               << name_of(kind) << " row " << r << " output " << o << " from " << first;
         }
       }

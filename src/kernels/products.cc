@@ -21,6 +21,8 @@ constexpr std::size_t kLeastWork = std::size_t{1} << 16;
 constexpr std::size_t kRowsPerRead = 16;
 // Columns that threads take are a multiple of this, so that full register blocks stay full.
 constexpr std::size_t kColumnStep = 8;
+// Large pieces are a multiple of this many columns: panels that kernels put side by side.
+constexpr std::size_t kWholeColumns = 8 * kPanelOutputs;
 // Values that one task rounds to int8.
 constexpr std::size_t kRoundedPerTask = std::size_t{1} << 15;
 
@@ -32,8 +34,9 @@ struct Range {
 // pieces. Who has done his share takes from the end of the others'.
 class Shares {
  public:
-  Shares(std::size_t units, std::size_t threads, Range piece)
-      : piece_(piece), count_(std::min(threads, kMost)) {
+  // Pieces of `whole` units or more are a multiple of that.
+  Shares(std::size_t units, std::size_t threads, Range piece, std::size_t whole)
+      : piece_(piece), whole_(whole), count_(std::min(threads, kMost)) {
     for (std::size_t i = 0; i < count_; ++i) {
       shares_[i].left.store(pack(units * i / count_, units * (i + 1) / count_), std::memory_order_relaxed);
     }
@@ -64,7 +67,8 @@ class Shares {
                            static_cast<std::size_t>(left & 0xffffffffu)};
       if (range.first >= range.last) return false;
       const std::size_t units = range.last - range.first;
-      const std::size_t n = std::min(units, std::clamp(units / 3, piece_.first, piece_.last));
+      std::size_t n = std::min(units, std::clamp(units / 3, piece_.first, piece_.last));
+      if (n > whole_) n -= n % whole_;
       const Range rest = from_end ? Range{range.first, range.last - n} : Range{range.first + n, range.last};
       if (!share.left.compare_exchange_weak(left, pack(rest.first, rest.last), std::memory_order_relaxed)) {
         continue;
@@ -76,6 +80,7 @@ class Shares {
 
   std::array<Share, kMost> shares_;
   Range piece_;  // fewest and most units at a time
+  std::size_t whole_;
   std::size_t count_;
 };
 
@@ -160,7 +165,8 @@ void multiply(const Compute& compute, std::span<const Product> products, const O
     }
     return;
   }
-  Shares shares(units, threads, piece_of(columns * in, units, threads, rows));
+  Shares shares(units, threads, piece_of(columns * in, units, threads, rows),
+                std::max<std::size_t>(1, kWholeColumns / step));
   compute.pool->parallel_for(threads, [&](std::size_t, int thread) {
     for (Range range; shares.take(static_cast<std::size_t>(thread), range);) call.run_units(range, step);
   });
