@@ -43,7 +43,10 @@ struct Scratch {
   // Of a slice of several groups' weights.
   alignas(64) BlockCodes codes[kSlice];
   BlockScales scales[kSlice];
-  // Of a phase.
+  // Of a phase of the only group: codes are done with when their product is, scales when the sums are added,
+  // and the next phase is unpacked in between.
+  alignas(64) BlockCodes phase_codes[kPhase];
+  BlockScales phase_scales[2][kPhase];
   alignas(64) Sums sums[kPhase * 2 * Int8Rows::kGroup];
   alignas(64) std::int8_t paired[kPhase * 2 * kPairRows * kActivationBlock];
   alignas(64) float acc[kRunRows][kPanelOutputs];  // between slices
@@ -58,43 +61,33 @@ KAKEYA_INLINE void store_rows(const __m512 (&acc)[R], std::size_t output, std::s
   }
 }
 
-// A phase: blocks [first, first + count) of the rows x, products first, then their sums to acc. `find` says
-// where codes, scales and activations of block first + i are. Lanes of rows beyond x.rows hold what is there.
-template <WeightType kType, Fit kFit, std::size_t R, class Find>
-KAKEYA_INLINE void add_phase(const Int8Rows& x, std::size_t first, std::size_t count, Find find, Sums* sums,
-                             __m512 (&acc)[R]) {
+// Products of `count` blocks with codes and rows one after another, `x_bytes` a block. `before` is called
+// with the number of blocks of the product to come.
+template <WeightType kType, Fit kFit, class Before>
+KAKEYA_INLINE void multiply_phase(const std::int8_t* x, std::size_t x_bytes, const BlockCodes* codes,
+                                  std::size_t count, Sums* sums, Before before) {
   constexpr std::size_t kStep = kProductBlocks<kType, kFit>, kBlockSums = kParts<kType> * kUnitRows<kFit>;
-  for (std::size_t i = 0; i < count; i += kStep) {
-    find.before_product();
-    multiply<kType, kFit>(find.rows(i), find.codes(i), sums + i * kBlockSums);
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    find.before_sums();
-    add_block<kType, kFit, R>(sums + i * kBlockSums, find.scales(i), x, (first + i) * x.rows, acc);
+  for (std::size_t i = 0; i < count; i += kStep, x += kStep * x_bytes, sums += kStep * kBlockSums) {
+    before(kStep);
+    multiply<kType, kFit>(x, codes[i], sums);
   }
 }
 
 // Panels [first, end) for the only group of rows: weights are unpacked on the way. Phase by phase, so that
-// the activations at work stay in the first-level cache; its misses are left to the weights.
+// the activations at work stay in the first-level cache; its misses are left to the weights. Products first,
+// then their sums, between which the next phase is unpacked. Lanes of rows beyond x.rows hold what is there.
 template <WeightType kType, Fit kFit, std::size_t R>
 void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first, std::size_t end,
                 Rows<float> y, std::size_t last, Scratch& scratch) {
+  constexpr std::size_t kBlockSums = kParts<kType> * kUnitRows<kFit>;
   const std::size_t blocks = x.cols / kActivationBlock;
-  Unpacker<kType> unpacker(tiles, first, end, blocks);
-  std::size_t done = 0;  // blocks of phases before the one at hand
-  struct Find {
-    Unpacker<kType>& unpacker;
-    const std::int8_t* x;
-    std::size_t x_bytes, done;
-    KAKEYA_INLINE void before_product() { unpacker.ask(kProductBlocks<kType, kFit>); }
-    KAKEYA_INLINE void before_sums() {
-      unpacker.ask(1);
-      unpacker.next();
-    }
-    KAKEYA_INLINE const std::int8_t* rows(std::size_t i) const { return x + i * x_bytes; }
-    KAKEYA_INLINE const std::uint8_t* codes(std::size_t i) const { return unpacker.codes(done + i); }
-    KAKEYA_INLINE const BlockScales& scales(std::size_t i) const { return unpacker.scales(done + i); }
-  };
+  Phases<kType> next(tiles, first, end, blocks);  // to be unpacked
+  Fetcher<kType> fetcher(next);
+  std::size_t own = 0;  // whose scales are this phase's
+  BlockAt<kType> from = {next.tile()};
+  for (std::size_t i = 0; i < next.count(); ++i, from.next(tiles)) {
+    unpack(tiles, from.tile, from.j, scratch.phase_codes[i], scratch.phase_scales[own][i]);
+  }
   for (std::size_t b = 0; b < blocks; b += kPhase) {
     const std::size_t count = std::min(kPhase, blocks - b);
     const std::int8_t* rows = x.codes + b * x.rows * kActivationBlock;
@@ -104,14 +97,38 @@ void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first,
       rows = scratch.paired;
       x_bytes = kPairedBytes<kType> / kProductBlocks<kType, kFit>;
     }
-    for (std::size_t panel = first; panel < end; ++panel, done += count) {
-      auto* sums = scratch.acc + (panel - first) * Int8Rows::kGroup;
+    auto* acc_sums = scratch.acc;
+    for (std::size_t panel = first; panel < end; ++panel, acc_sums += Int8Rows::kGroup, own ^= 1) {
+      next.next();
+      fetcher.start_phase();
+      multiply_phase<kType, kFit>(rows, x_bytes, scratch.phase_codes, count, scratch.sums,
+                                  [&](std::size_t n) { fetcher.ask(n); });
       __m512 acc[R];
       KAKEYA_UNROLL
-      for (std::size_t r = 0; r < R; ++r) acc[r] = b == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums[r]);
-      add_phase<kType, kFit, R>(x, b, count, Find{unpacker, rows, x_bytes, done}, scratch.sums, acc);
+      for (std::size_t r = 0; r < R; ++r) {
+        acc[r] = b == 0 ? _mm512_setzero_ps() : _mm512_load_ps(acc_sums[r]);
+      }
+      const Sums* sums = scratch.sums;
+      const BlockScales *scales = scratch.phase_scales[own], *scales_end = scales + count;
+      const std::size_t unpacked = next.count();
+      std::uint8_t* to = scratch.phase_codes[0];
+      BlockScales* to_scales = scratch.phase_scales[own ^ 1];
+      const BlockScales* to_end = to_scales + unpacked;
+      const float* x_scales = x.scales + b * x.rows;
+      const float* x_sums = x.scaled_sums + b * x.rows;
+      from = {next.tile()};
+      for (; scales != scales_end; ++scales, sums += kBlockSums, x_scales += x.rows, x_sums += x.rows) {
+        fetcher.ask(1);
+        if (to_scales != to_end) {
+          unpack(tiles, from.tile, from.j, to, *to_scales);
+          from.next(tiles);
+          to += kBlockCodes;
+          ++to_scales;
+        }
+        add_block<kType, kFit, R>(sums, *scales, x_scales, x_sums, acc);
+      }
       KAKEYA_UNROLL
-      for (std::size_t r = 0; r < R; ++r) _mm512_store_ps(sums[r], acc[r]);
+      for (std::size_t r = 0; r < R; ++r) _mm512_store_ps(acc_sums[r], acc[r]);
     }
   }
   // Row after row: rows of y are far apart, and a visit to each costs more than what is written there.
@@ -131,33 +148,28 @@ struct Slice {
 template <WeightType kType, Fit kFit, std::size_t R>
 void add_slice(const Int8Rows& x, const Slice& slice, Rows<float> y, std::size_t last, Lines& lines,
                Scratch& scratch) {
-  struct Find {
-    Lines& lines;
-    const std::int8_t* x;
-    std::size_t x_bytes;
-    const BlockCodes* block_codes;
-    const BlockScales* block_scales;
-    KAKEYA_INLINE void before_product() { lines.ask(); }
-    KAKEYA_INLINE void before_sums() {}
-    KAKEYA_INLINE const std::int8_t* rows(std::size_t i) const { return x + i * x_bytes; }
-    KAKEYA_INLINE const std::uint8_t* codes(std::size_t i) const { return block_codes[i]; }
-    KAKEYA_INLINE const BlockScales& scales(std::size_t i) const { return block_scales[i]; }
-  };
+  constexpr std::size_t kBlockSums = kParts<kType> * kUnitRows<kFit>;
   __m512 acc[R];
-  auto* sums = scratch.acc + slice.acc_row;
+  auto* acc_sums = scratch.acc + slice.acc_row;
   KAKEYA_UNROLL
   for (std::size_t r = 0; r < R; ++r) {
-    acc[r] = slice.first == 0 ? _mm512_setzero_ps() : _mm512_load_ps(sums[r]);
+    acc[r] = slice.first == 0 ? _mm512_setzero_ps() : _mm512_load_ps(acc_sums[r]);
   }
   const std::size_t x_bytes = x.rows * kActivationBlock;
   for (std::size_t i = slice.first; i < slice.last; i += kPhase) {
-    const std::size_t at = i - slice.first;
-    const Find find = {lines, x.codes + i * x_bytes, x_bytes, scratch.codes + at, scratch.scales + at};
-    add_phase<kType, kFit, R>(x, i, std::min(kPhase, slice.last - i), find, scratch.sums, acc);
+    const std::size_t at = i - slice.first, count = std::min(kPhase, slice.last - i);
+    multiply_phase<kType, kFit>(x.codes + i * x_bytes, x_bytes, scratch.codes + at, count, scratch.sums,
+                                [&](std::size_t) { lines.ask(); });
+    const Sums* sums = scratch.sums;
+    const BlockScales *scales = scratch.scales + at, *scales_end = scales + count;
+    const float *x_scales = x.scales + i * x.rows, *x_sums = x.scaled_sums + i * x.rows;
+    for (; scales != scales_end; ++scales, sums += kBlockSums, x_scales += x.rows, x_sums += x.rows) {
+      add_block<kType, kFit, R>(sums, *scales, x_scales, x_sums, acc);
+    }
   }
   if (slice.last * kActivationBlock == x.cols) return store_rows(acc, slice.panel * kPanelOutputs, last, y);
   KAKEYA_UNROLL
-  for (std::size_t r = 0; r < R; ++r) _mm512_store_ps(sums[r], acc[r]);
+  for (std::size_t r = 0; r < R; ++r) _mm512_store_ps(acc_sums[r], acc[r]);
 }
 
 // Calls f with the number of rows rounded up to a number there is code for.
@@ -217,12 +229,13 @@ struct Matmul {
   void run_panel(const Tiles<kType>& tiles, std::size_t panel, std::size_t begin, std::size_t end,
                  Scratch& scratch) const {
     const std::size_t blocks = w.in / kActivationBlock;
-    Walk<kType> walk(tiles, panel, panel + 1, blocks);
+    BlockAt<kType> block = {tiles.tile(panel, 0)};
     for (std::size_t b = 0; b < blocks; b += kSlice) {
       const std::size_t b_end = std::min(blocks, b + kSlice);
-      const std::uint8_t* from = walk.tile();
-      for (std::size_t i = b; i < b_end; ++i, walk.next(1))
-        unpack(tiles, walk.tile(), walk.j(), scratch.codes[i - b], scratch.scales[i - b]);
+      const std::uint8_t* from = block.tile;
+      for (std::size_t i = b; i < b_end; ++i, block.next(tiles)) {
+        unpack(tiles, block.tile, block.j, scratch.codes[i - b], scratch.scales[i - b]);
+      }
       // The next slice is asked for meanwhile, or the start of the next panel.
       const std::size_t slice_tiles = (b_end - b + tiles.tile_blocks() - 1) / tiles.tile_blocks();
       const std::uint8_t* to = from + slice_tiles * tiles.tile_bytes();

@@ -155,24 +155,24 @@ KAKEYA_INLINE void multiply(const std::int8_t* x, const std::uint8_t* codes, Sum
   }
 }
 
-// Adds a block's sums [parts, kUnitRows] of R rows, whose scales are those from `at` on.
+// Adds a block's sums [parts, kUnitRows] of R rows with their scales and scaled sums.
 template <WeightType kType, Fit kFit, std::size_t R>
-KAKEYA_INLINE void add_block(const Sums* sums, const BlockScales& scales, const Int8Rows& x, std::size_t at,
-                             __m512 (&acc)[R]) {
+KAKEYA_INLINE void add_block(const Sums* sums, const BlockScales& scales, const float* x_scales,
+                             const float* x_sums, __m512 (&acc)[R]) {
   KAKEYA_UNROLL
   for (std::size_t part = 0; part < kParts<kType>; ++part) {
     const __m512 scale = _mm512_load_ps(scales.scale[part]);
     KAKEYA_UNROLL
     for (std::size_t r = 0; r < R; ++r) {
       const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums[part * kUnitRows<kFit> + r]));
-      acc[r] = _mm512_fmadd_ps(sum, _mm512_mul_ps(scale, _mm512_set1_ps(x.scales[at + r])), acc[r]);
+      acc[r] = _mm512_fmadd_ps(sum, _mm512_mul_ps(scale, _mm512_set1_ps(x_scales[r])), acc[r]);
     }
   }
   if constexpr (has_min(kType)) {
     const __m512 min = _mm512_load_ps(scales.min);
     KAKEYA_UNROLL
     for (std::size_t r = 0; r < R; ++r) {
-      acc[r] = _mm512_fmadd_ps(min, _mm512_set1_ps(x.scaled_sums[at + r]), acc[r]);
+      acc[r] = _mm512_fmadd_ps(min, _mm512_set1_ps(x_sums[r]), acc[r]);
     }
   }
 }

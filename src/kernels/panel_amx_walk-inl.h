@@ -17,101 +17,88 @@ struct Lines {
   }
 };
 
-// The blocks of panels [first, end) in the order in which they are used: a phase of every panel, then the
-// next.
+// A block of a panel: its tile, and which of the tile's it is.
 template <WeightType kType>
-class Walk {
- public:
-  Walk(const Tiles<kType>& tiles, std::size_t first, std::size_t end, std::size_t blocks)
-      : tiles_(tiles), first_(first), end_(end), blocks_(blocks), panel_(first) {
-    start();
-  }
-  bool done() const { return block_ >= blocks_; }
-  const std::uint8_t* tile() const { return tile_; }
-  std::size_t j() const { return j_; }
+struct BlockAt {
+  const std::uint8_t* tile;
+  std::size_t j = 0;
 
-  // `count` blocks on: one, or a tile.
-  KAKEYA_INLINE void next(std::size_t count) {
-    if (left_ > count) {
-      left_ -= count;
-      j_ += count;
-      if (j_ < tiles_.tile_blocks()) return;
-      j_ = 0;
-      tile_ += tiles_.tile_bytes();
+  KAKEYA_INLINE void next(const Tiles<kType>& tiles) {
+    if (++j < tiles.tile_blocks()) return;
+    j = 0;
+    tile += tiles.tile_bytes();
+  }
+};
+
+// Phases of panels [first, end) in the order in which they are used: one of every panel, then the next of
+// every panel. A phase begins with a tile.
+template <WeightType kType>
+class Phases {
+ public:
+  Phases(const Tiles<kType>& tiles, std::size_t first, std::size_t end, std::size_t blocks)
+      : panels_(end - first),
+        panel_bytes_(tiles.panel_bytes),
+        phase_bytes_(kPhase / tiles.tile_blocks() * tiles.tile_bytes()),
+        left_(panels_),
+        blocks_(blocks),
+        start_(tiles.tile(first, 0)),
+        at_(start_) {}
+  // Blocks of this phase: 0 when there is none left.
+  std::size_t count() const { return std::min(kPhase, blocks_); }
+  // Of the last phase when none is left.
+  const std::uint8_t* tile() const { return at_; }
+  std::size_t bytes() const { return phase_bytes_; }
+
+  KAKEYA_INLINE void next() {
+    if (--left_ != 0) {
+      at_ += panel_bytes_;
       return;
     }
-    if (++panel_ == end_) {
-      panel_ = first_;
-      block_ += kPhase;
-    }
-    if (!done()) start();
+    left_ = panels_;
+    blocks_ -= count();
+    if (blocks_ == 0) return;
+    start_ += phase_bytes_;
+    at_ = start_;
   }
 
  private:
-  void start() {
-    tile_ = tiles_.tile(panel_, block_);
-    j_ = 0;
-    left_ = std::min(kPhase, blocks_ - block_);
-  }
-
-  const Tiles<kType>& tiles_;
-  std::size_t first_, end_, blocks_, panel_, block_ = 0, left_ = 0, j_ = 0;
-  const std::uint8_t* tile_ = nullptr;
+  std::size_t panels_, panel_bytes_, phase_bytes_;
+  std::size_t left_, blocks_;  // panels with this phase to come, blocks of a panel from this phase on
+  const std::uint8_t *start_, *at_;
 };
 
-// Asks for the tiles of a walk, evenly over time: a burst of requests waits for room in the queue of a cache.
+// Asks for the lines of phases, evenly over time: a burst of requests waits for room in the queue of a cache.
 template <WeightType kType>
 class Fetcher {
  public:
-  Fetcher(const Tiles<kType>& tiles, const Walk<kType>& walk) : tiles_(tiles), walk_(walk) {
-    for (std::size_t bytes = 0; bytes < kAhead; bytes += tiles_.tile_bytes()) ask_tile();
+  // Asks for what is used first at once.
+  explicit Fetcher(const Phases<kType>& phases)
+      : phases_(phases), per_step_(phases.bytes() / 64 / kSteps), rest_(phases.bytes() / 64 % kSteps) {
+    for (std::size_t bytes = 0; bytes < kAhead; bytes += phases_.bytes(), phases_.next()) {
+      prefetch_lines(phases_.tile(), phases_.bytes(), 0);
+    }
   }
-  // Blocks count twice: once for their product, once for their sums.
-  KAKEYA_INLINE void ask(std::size_t blocks) {
-    due_ += blocks;
-    if (due_ < 2 * tiles_.tile_blocks()) return;
-    due_ -= 2 * tiles_.tile_blocks();
-    ask_tile();
+  KAKEYA_INLINE void start_phase() {
+    at_ = phases_.tile();
+    phases_.next();
+    ask_lines(kFixed ? kRest : rest_);
   }
+  // A phase has a step for each block's product and one for its sums.
+  KAKEYA_INLINE void ask(std::size_t steps) { ask_lines(steps * (kFixed ? kPerStep : per_step_)); }
 
  private:
-  KAKEYA_INLINE void ask_tile() {
-    if (walk_.done()) return;
-    prefetch_lines(walk_.tile(), tiles_.tile_bytes(), 0);
-    walk_.next(tiles_.tile_blocks());
+  static constexpr std::size_t kSteps = 2 * kPhase;
+  static constexpr bool kFixed = !Tiles<kType>::kAffine;
+  static constexpr std::size_t kLines =
+      kFixed ? kPhase / Tiles<kType>::kLayout.tile_blocks * Tiles<kType>::kLayout.tile_bytes() / 64 : 0;
+  static constexpr std::size_t kPerStep = kLines / kSteps, kRest = kLines % kSteps;
+
+  KAKEYA_INLINE void ask_lines(std::size_t n) {
+    prefetch_lines(at_, 64 * n, 0);
+    at_ += 64 * n;
   }
 
-  const Tiles<kType>& tiles_;
-  Walk<kType> walk_;
-  std::size_t due_ = 0;
-};
-
-// Unpacks a walk's blocks a phase ahead of their sums' use, and asks for bytes ahead of that.
-template <WeightType kType>
-class Unpacker {
- public:
-  Unpacker(const Tiles<kType>& tiles, std::size_t first, std::size_t end, std::size_t blocks)
-      : tiles_(tiles), walk_(tiles, first, end, blocks), fetcher_(tiles, walk_) {
-    for (std::size_t i = 0; i < kPhase; ++i) next();
-  }
-  // Block `i` of the walk, which is given up by next().
-  const std::uint8_t* codes(std::size_t i) const { return codes_[i % kPhase]; }
-  const BlockScales& scales(std::size_t i) const { return scales_[i % (2 * kPhase)]; }
-
-  KAKEYA_INLINE void ask(std::size_t blocks) { fetcher_.ask(blocks); }
-  KAKEYA_INLINE void next() {
-    if (walk_.done()) return;
-    unpack(tiles_, walk_.tile(), walk_.j(), codes_[count_ % kPhase], scales_[count_ % (2 * kPhase)]);
-    ++count_;
-    walk_.next(1);
-  }
-
- private:
-  const Tiles<kType>& tiles_;
-  Walk<kType> walk_;
-  Fetcher<kType> fetcher_;
-  std::size_t count_ = 0;
-  // Codes are done with when their product is, scales when the sums are added.
-  alignas(64) BlockCodes codes_[kPhase];
-  BlockScales scales_[2 * kPhase];
+  Phases<kType> phases_;
+  std::size_t per_step_, rest_;
+  const std::uint8_t* at_ = nullptr;
 };

@@ -1,6 +1,6 @@
 // The loops around what the including file defines: kRowBlock, `add_rows<kType, R>` for R <= kRowBlock rows
-// through some blocks of a panel, `panels_together(R)` and, where that is more than 1, `add_rows<kType, R, P>`
-// for P panels side by side.
+// through some blocks of a panel, `panels_together(R)` and, where that is more than 1, `add_rows<kType, R,
+// P>` for P panels side by side.
 //
 // Side by side, each panel is a stream of memory of its own. A core fetches ahead in several streams faster
 // than in one, with or without being asked to, and what activations need is loaded once for all panels.

@@ -158,7 +158,6 @@ void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Ro
   }
 }
 
-
 #include "kernels/panel_rows-inl.h"
 
 }  // namespace
