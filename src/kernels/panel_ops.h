@@ -13,6 +13,8 @@ void panel_matmul_scalar(const Weight& w, const Int8Rows& x, Rows<float> y, std:
 #if defined(__x86_64__)
 void panel_matmul_avx2(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                        std::size_t last);
+void panel_matmul_avx2_vnni(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
+                            std::size_t last);
 void panel_matmul_vnni(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                        std::size_t last);
 void panel_matmul_amx(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first, std::size_t last);

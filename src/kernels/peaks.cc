@@ -20,8 +20,8 @@ struct Entry {
 constexpr Entry kEntries[] = {
 #if defined(__x86_64__)
     {"avx2", {"vpmaddubsw", kMaddubsOps, maddubs_rounds}},
-    // Their panels are multiplied with AVX2.
-    {"avx2_vnni", {"vpmaddubsw", kMaddubsOps, maddubs_rounds}},
+    {"avx2_vnni", {"vpdpbusd", kAvxVnniOps, avx_vnni_rounds}},
+    // Its panels are multiplied with AVX2.
     {"avx512", {"vpmaddubsw", kMaddubsOps, maddubs_rounds}},
     {"avx512_vnni", {"vpdpbusd", kVnniOps, vnni_rounds}},
     {"amx", {"tdpbusd", kAmxOps, amx_rounds}},

@@ -17,6 +17,9 @@ namespace kakeya::kernels {
 // 12 times: 32 products of bytes, and the 16-bit addition that takes their pairs up.
 inline constexpr std::uint64_t kMaddubsOps = 12 * 32 * 2;
 void maddubs_rounds(std::uint64_t rounds);
+// 12 times 32 products.
+inline constexpr std::uint64_t kAvxVnniOps = 12 * 32 * 2;
+void avx_vnni_rounds(std::uint64_t rounds);
 // 16 times 64 products.
 inline constexpr std::uint64_t kVnniOps = 16 * 64 * 2;
 void vnni_rounds(std::uint64_t rounds);

@@ -32,6 +32,25 @@ void maddubs_rounds(std::uint64_t rounds) {
 }  // namespace kakeya::kernels
 KAKEYA_END_TARGET
 
+KAKEYA_BEGIN_TARGET("avx2,avxvnni")
+namespace kakeya::kernels {
+
+void avx_vnni_rounds(std::uint64_t rounds) {
+  constexpr std::size_t kSums = 12;
+  const __m256i x = _mm256_set1_epi8(3), y = _mm256_set1_epi8(5);
+  __m256i sums[kSums] = {};
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    KAKEYA_UNROLL_ALL
+    for (std::size_t s = 0; s < kSums; ++s) {
+      sums[s] = _mm256_dpbusd_avx_epi32(sums[s], x, y);
+      asm volatile("" : "+x"(sums[s]));
+    }
+  }
+}
+
+}  // namespace kakeya::kernels
+KAKEYA_END_TARGET
+
 KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512vnni")
 namespace kakeya::kernels {
 

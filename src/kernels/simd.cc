@@ -79,7 +79,7 @@ void append_simd_tables(std::vector<const Table*>& out) {
 #if HWY_TARGETS & HWY_AVX2
   static constexpr Table kAvx2 = with_products(N_AVX2::make_table("avx2"), "avx2", panel_matmul_avx2);
   if (cpu & HWY_AVX2) out.push_back(&kAvx2);
-  static constexpr Table kAvx2Vnni = with_products(kAvx2, "avx2_vnni", panel_matmul_avx2);
+  static constexpr Table kAvx2Vnni = with_products(kAvx2, "avx2_vnni", panel_matmul_avx2_vnni);
   if ((cpu & HWY_AVX2) && has_avx_vnni()) out.push_back(&kAvx2Vnni);
 #endif
 #if HWY_TARGETS & HWY_AVX3
