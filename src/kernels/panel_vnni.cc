@@ -144,6 +144,10 @@ void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Ro
     if constexpr (Tiles<kType>::kLayout.tile_blocks == 2 && !Tiles<kType>::kAffine) {
       add_blocks<kType>(tiles, tile, 0, block, acc);
       add_blocks<kType>(tiles, tile, 1, block, acc);
+    } else if constexpr (Tiles<kType>::kLayout.tile_blocks == 8) {
+      // Scales of the first four lie elsewhere than those of the last four.
+      for (std::size_t j = 0; j < 4; ++j) add_blocks<kType>(tiles, tile, j, block, acc);
+      for (std::size_t j = 4; j < 8; ++j) add_blocks<kType>(tiles, tile, j, block, acc);
     } else {
       for (std::size_t j = 0; j < tiles.tile_blocks(); ++j) add_blocks<kType>(tiles, tile, j, block, acc);
     }
