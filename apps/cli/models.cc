@@ -123,6 +123,10 @@ int run_rm(const std::string& name, bool yes) {
   }
   const auto store = open_store();
   if (!store.ok()) return fail(store.error());
+  if (!yes) {
+    const auto found = store->removable(*id);
+    if (!found.ok()) return fail(found.error(), "kakeya-llm list shows the names");
+  }
   const auto sure = confirmed(id->text(), yes);
   if (!sure.ok()) return fail(sure.error());
   if (!*sure) {

@@ -276,6 +276,7 @@ TEST_F(PullTest, RemovingDoesNotFollowALinkOutOfTheStore) {
   fs::create_directory_symlink(dir_ / "precious", model_dir());
   EXPECT_THAT(store().remove(request_.id).error().message, HasSubstr("leads out of the store"));
   EXPECT_EQ(read(dir_ / "precious/manifest.json"), "x");
+  EXPECT_FALSE(fs::exists(dir_ / "precious/.lock"));
 }
 
 }  // namespace

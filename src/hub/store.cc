@@ -52,6 +52,10 @@ Result<std::vector<std::string>> manifest_names(const std::string& directory) {
   return out;
 }
 
+Error no_such_model(const ModelId& id, const std::string& root) {
+  return not_found(fmt::format("rm {}: no such model in {}", id.text(), root));
+}
+
 }  // namespace
 
 std::string Store::directory(const ModelId& id) const {
@@ -168,7 +172,7 @@ Result<std::vector<Store::Entry>> Store::list() const {
   return out;
 }
 
-Status Store::remove(const ModelId& id) const {
+Status Store::check_place(const ModelId& id) const {
   std::error_code error;
   const fs::path models = fs::weakly_canonical(fs::path(root_) / "models", error);
   const fs::path place = fs::weakly_canonical(directory(id), error);
@@ -176,34 +180,36 @@ Status Store::remove(const ModelId& id) const {
     return io_error(fmt::format("rm {}: {} leads out of the store ({}), expected a directory in it",
                                 id.text(), directory(id), place.string()));
   }
-  if (!fs::is_directory(place, error)) {
-    return not_found(fmt::format("rm {}: no such model in {}", id.text(), root_));
-  }
-  KAKEYA_ASSIGN(const LockFile lock, LockFile::take(lock_path(id)));
+  return fs::is_directory(place, error) ? Status() : no_such_model(id, root_);
+}
+
+Result<std::optional<ModelId>> Store::removable(const ModelId& id) const {
+  KAKEYA_TRY(check_place(id));
   auto manifest = find(id);
-  if (!manifest.ok() && manifest.error().code == ErrorCode::kCorruptData) {
-    manifest = Manifest{};  // a damaged one is removed as well
-    manifest->id = id;
-  } else if (!manifest.ok()) {
-    manifest = find_any(id);
-  }
-  if (manifest.ok()) {
-    // The manifest first: without it the model is gone, whatever happens to the rest.
-    if (!fs::remove(manifest_path(manifest->id), error)) {
-      return io_error(fmt::format("remove {}: {}", manifest_path(manifest->id), error.message()));
-    }
-  } else if (manifest.error().code != ErrorCode::kNotFound) {
-    return manifest.error();
-  } else {
-    const auto partials = partials_of(id);
-    if (std::none_of(partials.begin(), partials.end(),
-                     [&](const Partial& partial) { return partial.planned.id == id; })) {
-      return not_found(fmt::format("rm {}: no such model in {}", id.text(), root_));
-    }
+  if (!manifest.ok() && manifest.error().code == ErrorCode::kCorruptData) return std::optional(id);
+  if (!manifest.ok()) manifest = find_any(id);
+  if (manifest.ok()) return std::optional(manifest->id);
+  if (manifest.error().code != ErrorCode::kNotFound) return manifest.error();
+  const auto partials = partials_of(id);
+  const bool begun =
+      std::ranges::any_of(partials, [&](const Partial& partial) { return partial.planned.id == id; });
+  if (!begun) return no_such_model(id, root_);
+  return std::optional<ModelId>();
+}
+
+Status Store::remove(const ModelId& id) const {
+  KAKEYA_TRY(check_place(id));  // before a lock is put there
+  KAKEYA_ASSIGN(const LockFile lock, LockFile::take(lock_path(id)));
+  KAKEYA_ASSIGN(const std::optional<ModelId> complete, removable(id));
+  std::error_code error;
+  // The manifest first: without it the model is gone, whatever happens to the rest.
+  if (complete && !fs::remove(manifest_path(*complete), error)) {
+    return io_error(fmt::format("remove {}: {}", manifest_path(*complete), error.message()));
   }
   KAKEYA_TRY(collect_garbage(id, ""));
   KAKEYA_ASSIGN(const std::vector<std::string> left, manifest_names(directory(id)));
   if (!left.empty() || !partials_of(id).empty()) return {};
+  const fs::path place = directory(id);
   fs::remove_all(place, error);
   if (error) return io_error(fmt::format("remove {}: {}", place.string(), error.message()));
   fs::remove(place.parent_path(), error);  // the organisation, when it is empty

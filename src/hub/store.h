@@ -52,6 +52,9 @@ class Store {
   // empty.
   Result<std::vector<Entry>> list() const;
 
+  // The manifest, damaged or not, of what remove would take away; nothing where only beginnings are there.
+  // Errors: kNotFound, kInvalidArgument (several variants), kIo.
+  Result<std::optional<ModelId>> removable(const ModelId& id) const;
   // Removes what the id names, complete or not. Errors: kNotFound, kInvalidArgument (several variants),
   // kUnavailable (being pulled), kIo.
   Status remove(const ModelId& id) const;
@@ -67,6 +70,7 @@ class Store {
   };
   std::vector<Partial> partials_of(const ModelId& id) const;
   Result<std::vector<Manifest>> manifests_in(const std::string& directory) const;
+  Status check_place(const ModelId& id) const;  // that its directory is there, and in the store
   Status list_repository(const std::string& directory, const ModelId& id, std::vector<Entry>& out) const;
 
   std::string root_;

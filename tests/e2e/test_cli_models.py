@@ -93,6 +93,7 @@ class Models(unittest.TestCase):
         self.run_ok("rm", NAME, "--yes")
         self.assertEqual(os.listdir(self.path("home", "models")), [])
         self.refused(1, ["no such model"], "rm", NAME, "--yes")
+        self.refused(1, ["no such model"], "rm", NAME)  # and does not ask
 
     def test_ctrl_c_ends_a_pull_with_130_and_says_that_it_continues(self):
         self.hub.bytes_per_s = 2_000_000
