@@ -29,7 +29,7 @@ namespace {
 #include "kernels/panel_amx_walk-inl.h"
 
 // Below this number of rows the vector kernels are faster. Q6_K has twice the sums.
-constexpr std::size_t fewest_rows(WeightType type) { return type == WeightType::kQ6K ? 7 : 6; }
+constexpr std::size_t fewest_rows(WeightType type) { return type == WeightType::kQ6K ? 7 : 5; }
 // Panels whose sums stay near while a phase of each is worked on.
 constexpr std::size_t kPanels = 32;
 // With several groups of rows: blocks of a panel that are unpacked once for all of them.
