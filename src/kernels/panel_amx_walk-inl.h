@@ -50,6 +50,7 @@ class Phases {
   std::size_t bytes() const { return phase_bytes_; }
 
   KAKEYA_INLINE void next() {
+    if (blocks_ == 0) return;
     if (--left_ != 0) {
       at_ += panel_bytes_;
       return;

@@ -2,7 +2,8 @@
 // regions of panel_avx2.cc, after panel_tiles-inl.h and
 //   kSignedBytes          8-bit codes take part as signed, less 128
 //   kSums<kType>          k-groups that add_groups takes at once
-//   add_groups(start, codes, words)   start + codes . activations, int32, of kSums k-groups
+//   add_groups<kType>(start, codes, words, g)   start + codes . activations of kSums k-groups from g on, in
+//                         int32; words[g]: the four activations of k-group g in all lanes (RowWords)
 
 constexpr std::size_t kRowBlock = 4;
 constexpr std::size_t panels_together(std::size_t) { return 1; }
