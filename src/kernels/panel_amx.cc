@@ -73,26 +73,13 @@ KAKEYA_INLINE void multiply_phase(const std::int8_t* x, std::size_t x_bytes, con
   }
 }
 
-// Adds the sums of `count` blocks from block `first` of the rows on, `before` each of which is called. Lanes
-// of rows beyond x.rows hold what is there.
-template <WeightType kType, Fit kFit, std::size_t R, class Before>
-KAKEYA_INLINE void add_phase(const Int8Rows& x, std::size_t first, std::size_t count, const Sums* sums,
-                             const BlockScales* scales, __m512 (&acc)[R], Before before) {
-  constexpr std::size_t kBlockSums = kParts<kType> * kUnitRows<kFit>;
-  const BlockScales* end = scales + count;
-  const float *x_scales = x.scales + first * x.rows, *x_sums = x.scaled_sums + first * x.rows;
-  for (; scales != end; ++scales, sums += kBlockSums, x_scales += x.rows, x_sums += x.rows) {
-    before();
-    add_block<kType, kFit, R>(sums, *scales, x_scales, x_sums, acc);
-  }
-}
-
 // Panels [first, end) for the only group of rows: weights are unpacked on the way. Phase by phase, so that
 // the activations at work stay in the first-level cache; its misses are left to the weights. Products first,
-// then their sums, between which the next phase is unpacked.
+// then their sums, between which the next phase is unpacked. Lanes of rows beyond x.rows hold what is there.
 template <WeightType kType, Fit kFit, std::size_t R>
 void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first, std::size_t end,
                 Rows<float> y, std::size_t last, Scratch& scratch) {
+  constexpr std::size_t kBlockSums = kParts<kType> * kUnitRows<kFit>;
   const std::size_t blocks = x.cols / kActivationBlock;
   Phases<kType> next(tiles, first, end, blocks);  // to be unpacked
   Fetcher<kType> fetcher(next);
@@ -121,19 +108,25 @@ void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first,
       for (std::size_t r = 0; r < R; ++r) {
         acc[r] = b == 0 ? _mm512_setzero_ps() : _mm512_load_ps(acc_sums[r]);
       }
+      const Sums* sums = scratch.sums;
+      const BlockScales *scales = scratch.phase_scales[own], *scales_end = scales + count;
+      const std::size_t unpacked = next.count();
       std::uint8_t* to = scratch.phase_codes[0];
       BlockScales* to_scales = scratch.phase_scales[own ^ 1];
-      const BlockScales* to_end = to_scales + next.count();
+      const BlockScales* to_end = to_scales + unpacked;
+      const float* x_scales = x.scales + b * x.rows;
+      const float* x_sums = x.scaled_sums + b * x.rows;
       from = {next.tile()};
-      const auto unpack_one = [&]() __attribute__((always_inline)) {
+      for (; scales != scales_end; ++scales, sums += kBlockSums, x_scales += x.rows, x_sums += x.rows) {
         fetcher.ask(1);
-        if (to_scales == to_end) return;
-        unpack(tiles, from.tile, from.j, to, *to_scales);
-        from.next(tiles);
-        to += kBlockCodes;
-        ++to_scales;
-      };
-      add_phase<kType, kFit, R>(x, b, count, scratch.sums, scratch.phase_scales[own], acc, unpack_one);
+        if (to_scales != to_end) {
+          unpack(tiles, from.tile, from.j, to, *to_scales);
+          from.next(tiles);
+          to += kBlockCodes;
+          ++to_scales;
+        }
+        add_block<kType, kFit, R>(sums, *scales, x_scales, x_sums, acc);
+      }
       KAKEYA_UNROLL
       for (std::size_t r = 0; r < R; ++r) _mm512_store_ps(acc_sums[r], acc[r]);
     }
@@ -155,6 +148,7 @@ struct Slice {
 template <WeightType kType, Fit kFit, std::size_t R>
 void add_slice(const Int8Rows& x, const Slice& slice, Rows<float> y, std::size_t last, Lines& lines,
                Scratch& scratch) {
+  constexpr std::size_t kBlockSums = kParts<kType> * kUnitRows<kFit>;
   __m512 acc[R];
   auto* acc_sums = scratch.acc + slice.acc_row;
   KAKEYA_UNROLL
@@ -166,7 +160,12 @@ void add_slice(const Int8Rows& x, const Slice& slice, Rows<float> y, std::size_t
     const std::size_t at = i - slice.first, count = std::min(kPhase, slice.last - i);
     multiply_phase<kType, kFit>(x.codes + i * x_bytes, x_bytes, scratch.codes + at, count, scratch.sums,
                                 [&](std::size_t) { lines.ask(); });
-    add_phase<kType, kFit, R>(x, i, count, scratch.sums, scratch.scales + at, acc, [] {});
+    const Sums* sums = scratch.sums;
+    const BlockScales *scales = scratch.scales + at, *scales_end = scales + count;
+    const float *x_scales = x.scales + i * x.rows, *x_sums = x.scaled_sums + i * x.rows;
+    for (; scales != scales_end; ++scales, sums += kBlockSums, x_scales += x.rows, x_sums += x.rows) {
+      add_block<kType, kFit, R>(sums, *scales, x_scales, x_sums, acc);
+    }
   }
   if (slice.last * kActivationBlock == x.cols) return store_rows(acc, slice.panel * kPanelOutputs, last, y);
   KAKEYA_UNROLL
