@@ -20,6 +20,8 @@ namespace kakeya::kernels {
 namespace {
 
 #include "kernels/code_products_avx512-inl.h"
+// After the macros of the other.
+#include "kernels/amx_tiles-inl.h"
 
 // Sums in tiles 0 to 3, then rows and codes.
 constexpr int kSums = 4, kRows = 4, kTiles = 8;
@@ -28,41 +30,11 @@ constexpr std::size_t kTileBytes = 1024;
 // Sums of 16 rows with 16 keys or dims, int32 or float.
 using TileSums = __m512i[16];
 
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  std::uint16_t row_bytes[16] = {};
-  std::uint8_t rows[16] = {};
-};
-
-// The tile registers of this thread for tiles of `rows` rows before those of codes: a thread that keeps them
-// pays for it at every switch.
-class TileRegisters {
- public:
-  TileRegisters(std::size_t rows, int first_codes) {
-    TileConfig config;
-    for (int tile = 0; tile < kTiles; ++tile) {
-      config.rows[tile] = tile >= first_codes ? 16 : static_cast<std::uint8_t>(rows);
-      config.row_bytes[tile] = 64;
-    }
-    asm volatile("ldtilecfg %0" ::"m"(config));
-  }
-  ~TileRegisters() { asm volatile("tilerelease"); }
-  TileRegisters(const TileRegisters&) = delete;
-  TileRegisters& operator=(const TileRegisters&) = delete;
-};
-
-// Not the compilers' own intrinsics: GCC 12's do not tell it that they read and write memory.
-template <int kTile>
-KAKEYA_INLINE void tile_load(const void* p, std::size_t stride) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(p), "r"(stride), "i"(kTile) : "memory");
-}
-template <int kTile>
-KAKEYA_INLINE void tile_store(void* p) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(p), "r"(64L), "i"(kTile) : "memory");
-}
-template <int kTile>
-KAKEYA_INLINE void tile_clear() {
-  asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
+// For tiles of `rows` rows before those of codes.
+TileConfig code_tiles_config(std::size_t rows, int first_codes) {
+  TileConfig config;
+  for (int tile = 0; tile < kTiles; ++tile) config.set(tile, tile >= first_codes ? 16 : rows, 64);
+  return config;
 }
 
 // One group's rows, `steps` times 64 bytes of each, with four columns of tiles of codes, the tiles of a
@@ -159,7 +131,7 @@ struct Scores {
   Rows<float> out;
 
   void operator()(std::size_t first, std::size_t last, std::size_t rows) const {
-    const TileRegisters registers(Code::tile_rows(rows), Code::kCodes);
+    const TileRegisters registers(code_tiles_config(Code::tile_rows(rows), Code::kCodes));
     const std::size_t runs = (n / 16 + kSums - 1) / kSums;
     const auto start = [&](std::size_t i, TileSums(&sums)[kSums]) __attribute__((always_inline)) {
       const std::size_t bytes = queries.row_bytes(), block = i % runs * kSums;
@@ -192,7 +164,7 @@ struct Sums {
   Rows<float> y;
 
   void operator()(std::size_t first, std::size_t last, std::size_t rows) const {
-    const TileRegisters registers(Code::tile_rows(rows), Code::kCodes);
+    const TileRegisters registers(code_tiles_config(Code::tile_rows(rows), Code::kCodes));
     const std::size_t groups = last - first, tiles = y.cols / 16, runs = tiles / kSums;
     const auto start = [&](std::size_t i, TileSums(&sums)[kSums]) __attribute__((always_inline)) {
       const std::size_t bytes = weights.row_bytes();

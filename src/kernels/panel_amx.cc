@@ -22,6 +22,7 @@ namespace {
 
 #include "kernels/panel_tiles-inl.h"
 // After the tiles.
+#include "kernels/amx_tiles-inl.h"
 #include "kernels/panel_avx512-inl.h"
 
 #include "kernels/panel_amx_tiles-inl.h"
@@ -197,7 +198,7 @@ struct Matmul {
     const std::size_t begin = first / kPanelOutputs, end = (last + kPanelOutputs - 1) / kPanelOutputs;
     const bool even = x.cols / kActivationBlock % kProductBlocks<kType, Fit::kPaired> == 0;
     if (groups == 1 && x.rows <= kPairRows && even) {
-      const TileRegisters registers(2 * kPairRows, 2 * kPairRows, 2 * kInputs);
+      const TileRegisters registers(panel_tiles_config(2 * kPairRows, 2 * kPairRows, 2 * kInputs));
       std::memset(scratch.paired, 0, sizeof scratch.paired);
       for (std::size_t panel = begin; panel < end; panel += kPanels) {
         const std::size_t panel_end = std::min(end, panel + kPanels);
@@ -205,7 +206,7 @@ struct Matmul {
       }
       return;
     }
-    const TileRegisters registers(Int8Rows::kGroup, last_rows, kInputs);
+    const TileRegisters registers(panel_tiles_config(Int8Rows::kGroup, last_rows, kInputs));
     if (groups == 1) {
       for (std::size_t panel = begin; panel < end; panel += kPanels) {
         const std::size_t panel_end = std::min(end, panel + kPanels);

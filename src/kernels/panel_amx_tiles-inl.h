@@ -1,5 +1,6 @@
 // What an AMX kernel of panels does with one block: codes to scratch, tile products, their sums to float.
-// Included inside the region of panel_amx.cc, after panel_tiles-inl.h and panel_avx512-inl.h.
+// Included inside the region of panel_amx.cc, after panel_tiles-inl.h, panel_avx512-inl.h and
+// amx_tiles-inl.h.
 
 constexpr std::size_t kBlockCodes = kPanelOutputs * kActivationBlock;
 // Rows up to which two units share a product: see Fit::kPaired.
@@ -31,45 +32,17 @@ constexpr std::size_t kUnitRows = kFit == Fit::kPaired ? kPairRows : Int8Rows::k
 // Tiles: sums, activations and weights; sums and activations again for the last, shorter group.
 constexpr int kSums = 0, kRows = 1, kCodes = 2, kLastSums = 3, kLastRows = 4;
 
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  std::uint16_t row_bytes[16] = {};
-  std::uint8_t rows[16] = {};
-
-  void set(int tile, std::size_t count, std::size_t bytes) {
-    rows[tile] = static_cast<std::uint8_t>(count);
-    row_bytes[tile] = static_cast<std::uint16_t>(bytes);
-  }
-};
-static_assert(sizeof(TileConfig) == 64);
-
-// The tile registers of this thread, for one call: a thread that keeps them pays for it at every switch.
-class TileRegisters {
- public:
-  // Tiles of `inputs` inputs; rows of whole groups and of the last.
-  TileRegisters(std::size_t rows, std::size_t last_rows, std::size_t inputs) {
-    TileConfig config;
-    config.set(kSums, rows, 64);
-    config.set(kRows, rows, inputs);
-    config.set(kCodes, inputs / 4, 64);
-    config.set(kLastSums, last_rows, 64);
-    config.set(kLastRows, last_rows, inputs);
-    asm volatile("ldtilecfg %0" ::"m"(config));
-  }
-  ~TileRegisters() { asm volatile("tilerelease"); }
-  TileRegisters(const TileRegisters&) = delete;
-  TileRegisters& operator=(const TileRegisters&) = delete;
-};
-
-// Not the compilers' own intrinsics: GCC 12's do not tell it that they read and write memory.
-template <int kTile>
-KAKEYA_INLINE void tile_load(const void* p, long stride) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(p), "r"(stride), "i"(kTile) : "memory");
+// For tiles of `inputs` inputs: rows of whole groups and of the last.
+inline TileConfig panel_tiles_config(std::size_t rows, std::size_t last_rows, std::size_t inputs) {
+  TileConfig config;
+  config.set(kSums, rows, 64);
+  config.set(kRows, rows, inputs);
+  config.set(kCodes, inputs / 4, 64);
+  config.set(kLastSums, last_rows, 64);
+  config.set(kLastRows, last_rows, inputs);
+  return config;
 }
-template <int kTile>
-KAKEYA_INLINE void tile_store(void* p) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(p), "r"(64L), "i"(kTile) : "memory");
-}
+
 // sums = rows . codes, rows signed.
 template <int kSumsTile, int kRowsTile, bool kSignedCodes>
 KAKEYA_INLINE void tile_product() {
