@@ -1,5 +1,5 @@
-// Products of integers: quantised panels, and codes of cached rows. A function that several variants share is
-// counted for the first of them.
+// Products of small numbers: quantised panels, bf16 weights, and codes of cached rows. A function that
+// several variants share is counted for the first of them.
 #include <algorithm>
 #include <string_view>
 
@@ -8,6 +8,7 @@
 #include "kernels/blocks.h"
 #include "kernels/code_products.h"
 #include "kernels/panels.h"
+#include "kernels/split_rows.h"
 
 namespace kakeya::gate {
 namespace {
@@ -65,6 +66,34 @@ void append_panels(std::vector<Case>& out) {
                        static_cast<double>(shape.out / 16 * shape.in / 32 * rows), "block product",
                        [=] { return prepare_panels(*ops, type, shape); }});
       }
+    }
+  }
+}
+
+Call prepare_split(const Table& ops, const Shape& shape) {
+  const auto values = test_floats(shape.out * shape.in, 1), x = test_floats(shape.rows * shape.in, 2);
+  const Buffer<std::uint16_t> bits(values.size());
+  for (std::size_t i = 0; i < bits.size(); ++i) bits.data()[i] = base::f32_to_bf16(values.data()[i]);
+  const Buffer<std::byte> parts(kernels::split_rows_bytes(shape.rows, shape.in));
+  const Buffer<float> y(shape.rows * shape.out);
+  return [=, &ops] {
+    const kernels::Weight w = {bits.data(), WeightType::kBf16, shape.out, shape.in};
+    const auto split = kernels::split_rows_in({parts.data(), parts.size()}, shape.rows, shape.in);
+    ops.split_rows({x.data(), shape.rows, shape.in}, split, 0, 0);
+    ops.split_matmul_range(w, split, {y.data(), shape.rows, shape.out}, 0, shape.out);
+  };
+}
+
+// Rows split and multiplied.
+void append_split(std::vector<Case>& out) {
+  constexpr std::size_t kOut = 64, kIn = 512;
+  for (const Table* ops : kernels::available()) {
+    if (ops->split_matmul_range == nullptr) continue;
+    for (const std::size_t rows : {1, 16, 32, 64}) {
+      out.push_back({"split/bf16/rows:" + std::to_string(rows), ops->name,
+                     static_cast<double>(kOut / 16 * kIn / 32 * rows), "block product", [=] {
+                       return prepare_split(*ops, {kOut, kIn, rows});
+                     }});
     }
   }
 }
@@ -168,6 +197,7 @@ void append_bf16(std::vector<Case>& out, const kernels::Bf16Products& bf16) {
 
 void append_product_cases(std::vector<Case>& out) {
   append_panels(out);
+  append_split(out);
   const CodeProducts* last = nullptr;
   for (const Table* table : kernels::available()) {
     const CodeProducts* ops = kernels::find_code_products(table->name);

@@ -1,5 +1,6 @@
-// Speed of products of quantised panels, per CPU variant, weight type and number of rows, at the shapes of an
-// 8B model; each checked against scalar before it is timed. `kakeya-bench-panels --threads=2
+// Speed of products of quantised panels and of bf16 weights, per CPU variant, weight type and number of rows,
+// at the shapes of an 8B model; each checked against scalar before it is timed. `kakeya-bench-panels
+// --threads=2
 // --benchmark_filter=q4_0/4096x12288/rows:16/amx`. With --cold=3 copies of a matrix that fill 3 GB take
 // turns, as the layers of a model do, so that weights come from memory and not from a large cache.
 #include <benchmark/benchmark.h>
@@ -8,6 +9,7 @@
 #include <sys/mman.h>
 #endif
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -49,7 +51,7 @@ Buffer huge_buffer(std::size_t bytes) {
 }
 
 struct Matrix {
-  Buffer panels;
+  Buffer data;
   Weight weight;  // the first copy
   std::size_t bytes = 0, copies = 1;
 
@@ -60,6 +62,30 @@ struct Matrix {
   }
 };
 
+// Fills what follows the first copy with that.
+void repeat(Matrix& matrix) {
+  for (std::size_t i = 1; i < matrix.copies; ++i) {
+    std::memcpy(matrix.data.get() + i * matrix.bytes, matrix.data.get(), matrix.bytes);
+  }
+}
+
+void allocate(Matrix& matrix, std::size_t bytes, std::size_t cold_bytes) {
+  matrix.bytes = bytes;
+  matrix.copies = std::max<std::size_t>(1, cold_bytes / bytes);
+  matrix.data = huge_buffer(matrix.copies * bytes);
+}
+
+void make_bf16(Matrix& matrix, const Shape& shape, std::size_t cold_bytes) {
+  allocate(matrix, 2 * shape.out * shape.in, cold_bytes);
+  std::mt19937 random(1);
+  for (std::size_t i = 0; i < shape.out * shape.in; ++i) {  // signed, 0.008 to 0.06
+    const auto bits = static_cast<std::uint16_t>(0x3c00 | (random() & 0x817f));
+    std::memcpy(matrix.data.get() + 2 * i, &bits, 2);
+  }
+  matrix.weight = {matrix.data.get(), WeightType::kBf16, shape.out, shape.in};
+  repeat(matrix);
+}
+
 // Random rows, repeated: the kernels' speed does not depend on values.
 const Matrix& matrix_of(WeightType type, const Shape& shape, std::size_t cold_bytes) {
   static std::map<WeightType, Matrix> kept;
@@ -67,6 +93,10 @@ const Matrix& matrix_of(WeightType type, const Shape& shape, std::size_t cold_by
   if (matrix.weight.in == shape.in && matrix.weight.out == shape.out) return matrix;
   kept.clear();
   Matrix& fresh = kept[type];
+  if (type == WeightType::kBf16) {
+    make_bf16(fresh, shape, cold_bytes);
+    return fresh;
+  }
   std::mt19937 random(1);
   constexpr std::size_t kDistinct = 64;
   const bool affine = type == WeightType::kAffine4 || type == WeightType::kAffine8;
@@ -85,16 +115,12 @@ const Matrix& matrix_of(WeightType type, const Shape& shape, std::size_t cold_by
   }
   std::vector<std::uint32_t> source(shape.out);
   for (std::size_t o = 0; o < shape.out; ++o) source[o] = static_cast<std::uint32_t>(o % kDistinct);
-  fresh.bytes = kernels::panel_bytes(type, shape.out, shape.in, group);
-  fresh.copies = std::max<std::size_t>(1, cold_bytes / fresh.bytes);
-  fresh.panels = huge_buffer(fresh.copies * fresh.bytes);
+  allocate(fresh, kernels::panel_bytes(type, shape.out, shape.in, group), cold_bytes);
   base::ThreadPool pool(base::usable_cores());
   fresh.weight = kernels::pack_panels(
       pool, {type, shape.out, shape.in, rows.data(), scales.data(), scales.data(), WeightType::kBf16, group},
-      source, {fresh.panels.get(), fresh.bytes});
-  for (std::size_t i = 1; i < fresh.copies; ++i) {
-    std::memcpy(fresh.panels.get() + i * fresh.bytes, fresh.panels.get(), fresh.bytes);
-  }
+      source, {fresh.data.get(), fresh.bytes});
+  repeat(fresh);
   return fresh;
 }
 
@@ -104,22 +130,35 @@ struct Options {
   std::vector<Shape> shapes = {{4096, 4096}, {4096, 12288}, {12288, 4096}, {4096, 151936}};
 };
 
+constexpr std::size_t kChecked = 64;  // outputs of a row
+
+// Panels have the bits of scalar with every variant; floats are summed in another order.
+bool agree(WeightType type, const float* expected, const float* got) {
+  if (kernels::is_quantised(type)) return std::memcmp(expected, got, kChecked * sizeof(float)) == 0;
+  double largest = 0, worst = 0;
+  for (std::size_t o = 0; o < kChecked; ++o) {
+    largest = std::max(largest, std::abs(double{expected[o]}));
+    worst = std::max(worst, std::abs(double{expected[o]} - got[o]));
+  }
+  return worst <= 1e-5 * largest;
+}
+
 void bench(benchmark::State& state, const Table& ops, WeightType type, const Shape& shape, std::size_t rows,
            const Options& options) {
   const Matrix& matrix = matrix_of(type, shape, options.cold_bytes);
   base::ThreadPool pool(options.threads);
   std::mt19937 random(2);
   std::normal_distribution<float> normal;
-  std::vector<float> x(rows * shape.in), y(rows * shape.out), expected(rows * 64);
+  std::vector<float> x(rows * shape.in), y(rows * shape.out), expected(rows * kChecked);
   for (float& v : x) v = normal(random);
   const kernels::Compute compute = {&ops, &pool};
   kernels::matmul(compute, matrix.weight, {x.data(), rows, shape.in}, {y.data(), rows, shape.out});
   Weight part = matrix.weight;
-  part.out = 64;
+  part.out = kChecked;
   kernels::matmul({kernels::find("scalar"), &pool}, part, {x.data(), rows, shape.in},
-                  {expected.data(), rows, 64});
+                  {expected.data(), rows, kChecked});
   for (std::size_t r = 0; r < rows; ++r) {
-    if (std::memcmp(expected.data() + r * 64, y.data() + r * shape.out, 64 * sizeof(float)) == 0) continue;
+    if (agree(type, expected.data() + r * kChecked, y.data() + r * shape.out)) continue;
     std::fprintf(stderr, "%s %s: row %zu of %zu differs from scalar\n", ops.name, to_string(type), r, rows);
     std::exit(1);
   }
@@ -141,8 +180,9 @@ void bench(benchmark::State& state, const Table& ops, WeightType type, const Sha
 }
 
 void register_all(const Options& options) {
-  for (const WeightType type : {WeightType::kQ4_0, WeightType::kQ8_0, WeightType::kQ4K, WeightType::kQ5K,
-                                WeightType::kQ6K, WeightType::kAffine4, WeightType::kAffine8}) {
+  for (const WeightType type :
+       {WeightType::kQ4_0, WeightType::kQ8_0, WeightType::kQ4K, WeightType::kQ5K, WeightType::kQ6K,
+        WeightType::kAffine4, WeightType::kAffine8, WeightType::kBf16}) {
     for (const Shape& shape : options.shapes) {
       for (const std::size_t rows : {1, 2, 4, 8, 16, 32, 64, 512}) {
         for (const Table* ops : kernels::available()) {

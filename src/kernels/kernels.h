@@ -37,7 +37,8 @@ struct Weight {
   WeightType scale_type = WeightType::kBf16;  // affine types: of scales and biases
 };
 
-struct Int8Rows;  // kernels/panels.h
+struct Int8Rows;   // kernels/panels.h
+struct SplitRows;  // kernels/split_rows.h
 
 // One CPU variant: the same functions built for one instruction set. `scalar` is plain C++ and the oracle.
 struct Table {
@@ -83,6 +84,14 @@ struct Table {
   // As matmul_range for kPanels; first is a multiple of kPanelOutputs, last too or w.out.
   void (*panel_matmul_range)(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                              std::size_t last);
+  // Null where there are no dot products of bf16 that are worth it. x to rows [row, row + x.rows) and columns
+  // [column, column + x.cols) of out; column and x.cols are multiples of SplitRows::kStep. A value that is no
+  // finite number gives NaN in every product.
+  void (*split_rows)(Rows<const float> x, const SplitRows& out, std::size_t row,
+                     std::size_t column) = nullptr;
+  // As matmul_range for kRows of kBf16 with w.in a multiple of SplitRows::kStep. Null with split_rows.
+  void (*split_matmul_range)(const Weight& w, const SplitRows& x, Rows<float> y, std::size_t first,
+                             std::size_t last) = nullptr;
 };
 
 // The variants this build has and this CPU can run, scalar first, best last.

@@ -1,6 +1,8 @@
-// The int8 kernels of each instruction set, for the tables of scalar.cc and simd.cc. What they do: kernels.h.
+// The int8 and bf16 kernels of each instruction set, for the tables of scalar.cc and simd.cc. What they do:
+// kernels.h.
 #pragma once
 #include "kernels/panels.h"
+#include "kernels/split_rows.h"
 
 namespace kakeya::kernels {
 
@@ -18,6 +20,9 @@ void panel_matmul_avx2_vnni(const Weight& w, const Int8Rows& x, Rows<float> y, s
 void panel_matmul_vnni(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                        std::size_t last);
 void panel_matmul_amx(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first, std::size_t last);
+void split_rows_amx(Rows<const float> x, const SplitRows& out, std::size_t row, std::size_t column);
+void split_matmul_amx(const Weight& w, const SplitRows& x, Rows<float> y, std::size_t first,
+                      std::size_t last);
 #elif defined(__aarch64__)
 void panel_matmul_neon(const Weight& w, const Int8Rows& x, Rows<float> y, std::size_t first,
                        std::size_t last);

@@ -23,8 +23,10 @@ constexpr std::size_t kRowsPerRead = 16;
 constexpr std::size_t kColumnStep = 8;
 // Large pieces are a multiple of this many columns: panels that kernels put side by side.
 constexpr std::size_t kWholeColumns = 8 * kPanelOutputs;
-// Values that one task rounds to int8.
-constexpr std::size_t kRoundedPerTask = std::size_t{1} << 15;
+// Columns that go through many split rows together, if there are so many.
+constexpr std::size_t kSplitColumns = 256;
+// Values that one task brings into other forms.
+constexpr std::size_t kValuesPerTask = std::size_t{1} << 15;
 
 struct Range {
   std::size_t first = 0, last = 0;
@@ -95,6 +97,8 @@ struct Call {
     const Product& p = products[product];
     if (is_quantised(p.w.type)) {
       compute.ops->panel_matmul_range(p.w, operand.rounded, p.y, first, last);
+    } else if (takes_split_rows(*compute.ops, p.w)) {
+      compute.ops->split_matmul_range(p.w, operand.split, p.y, first, last);
     } else {
       compute.ops->matmul_range(p.w, operand.x, p.y, first, last);
     }
@@ -129,16 +133,22 @@ Range piece_of(std::size_t weights, std::size_t units, std::size_t threads, std:
   return {fewest, std::max(fewest, kMostWork / per_unit)};
 }
 
-bool any_quantised(std::span<const Product> products) {
-  return std::ranges::any_of(products, [](const Product& p) { return is_quantised(p.w.type); });
+OperandForms forms_of(const Table& ops, std::span<const Product> products) {
+  OperandForms forms;
+  for (const Product& p : products) forms.add(ops, p.w);
+  return forms;
 }
 
 void check(const Call& call) {
   const Rows<const float>& x = call.operand.x;
   for (const Product& p : call.products) {
     KAKEYA_CHECK(x.cols == p.w.in && p.y.cols == p.w.out && x.rows == p.y.rows);
-    KAKEYA_CHECK(!is_quantised(p.w.type) ||
-                 (call.operand.rounded.rows == x.rows && call.operand.rounded.cols == x.cols));
+    OperandForms needed;
+    needed.add(*call.compute.ops, p.w);
+    const Int8Rows& rounded = call.operand.rounded;
+    const SplitRows& split = call.operand.split;
+    KAKEYA_CHECK(!needed.int8 || (rounded.rows == x.rows && rounded.cols == x.cols));
+    KAKEYA_CHECK(!needed.split || (split.rows == x.rows && split.cols == x.cols));
     KAKEYA_CHECK(!call.plan.together || p.w.out == call.products.front().w.out);
   }
 }
@@ -152,8 +162,8 @@ void multiply(const Compute& compute, std::span<const Product> products, const O
   const std::size_t rows = operand.x.rows, in = operand.x.cols;
   if (rows == 0 || products.empty()) return;
   const auto threads = static_cast<std::size_t>(compute.pool->threads());
-  const bool quantised = any_quantised(products);
-  const std::size_t step = std::lcm(plan.column_step, quantised ? kPanelOutputs : kColumnStep);
+  const OperandForms forms = forms_of(*compute.ops, products);
+  const std::size_t step = std::lcm(plan.column_step, forms.any() ? kPanelOutputs : kColumnStep);
   std::size_t columns = 0, units = 0;
   for (std::size_t p = 0; p < products.size(); ++p) {
     columns += products[p].w.out;
@@ -165,24 +175,49 @@ void multiply(const Compute& compute, std::span<const Product> products, const O
     }
     return;
   }
-  Shares shares(units, threads, piece_of(columns * in, units, threads, rows),
-                std::max<std::size_t>(1, kWholeColumns / step));
+  Range piece = piece_of(columns * in, units, threads, rows);
+  if (forms.split && rows > 2 * SplitRows::kGroup) {
+    piece.first = std::max(piece.first, std::min(kSplitColumns / step, units / threads / 2));
+    piece.last = std::max(piece.first, piece.last);
+  }
+  Shares shares(units, threads, piece, std::max<std::size_t>(1, kWholeColumns / step));
   compute.pool->parallel_for(threads, [&](std::size_t, int thread) {
     for (Range range; shares.take(static_cast<std::size_t>(thread), range);) call.run_units(range, step);
   });
 }
 
-Operand unfilled_operand(Rows<const float> x, std::span<std::byte> buffer) {
-  return {x, buffer.empty() ? Int8Rows{} : int8_rows_in(buffer, x.rows, x.cols)};
+void OperandForms::add(const Table& ops, const Weight& w) {
+  int8 = int8 || is_quantised(w.type);
+  split = split || takes_split_rows(ops, w);
 }
 
-Operand operand_of(const Compute& compute, Rows<const float> x, std::span<std::byte> buffer) {
-  const Operand out = unfilled_operand(x, buffer);
-  if (buffer.empty()) return out;
-  const std::size_t rows = std::max<std::size_t>(1, kRoundedPerTask / x.cols);
+std::size_t operand_bytes(const OperandForms& forms, std::size_t rows, std::size_t cols) {
+  return (forms.int8 ? int8_rows_bytes(rows, cols) : 0) + (forms.split ? split_rows_bytes(rows, cols) : 0);
+}
+
+void Operand::fill(const Table& ops, Rows<const float> from, std::size_t row, std::size_t column) const {
+  if (rounded.rows > 0) ops.quantise_rows(from, rounded, row, column);
+  if (split.rows > 0) ops.split_rows(from, split, row, column);
+}
+
+Operand unfilled_operand(Rows<const float> x, const OperandMemory& memory) {
+  Operand out = {x, {}, {}};
+  std::span<std::byte> left = memory.bytes;
+  if (memory.forms.split) {
+    out.split = split_rows_in(left, x.rows, x.cols);
+    left = left.subspan(split_rows_bytes(x.rows, x.cols));
+  }
+  if (memory.forms.int8) out.rounded = int8_rows_in(left, x.rows, x.cols);
+  return out;
+}
+
+Operand operand_of(const Compute& compute, Rows<const float> x, const OperandMemory& memory) {
+  const Operand out = unfilled_operand(x, memory);
+  if (!memory.forms.any()) return out;
+  const std::size_t rows = std::max<std::size_t>(1, kValuesPerTask / x.cols);
   compute.pool->parallel_for((x.rows + rows - 1) / rows, [&](std::size_t task, int) {
     const std::size_t first = task * rows;
-    compute.ops->quantise_rows(x.sub(first, std::min(rows, x.rows - first)), out.rounded, first, 0);
+    out.fill(*compute.ops, x.sub(first, std::min(rows, x.rows - first)), first, 0);
   });
   return out;
 }
@@ -194,10 +229,10 @@ void matmul(const Compute& compute, const Weight& w, Rows<const float> x, Rows<f
 
 void matmul_all(const Compute& compute, std::span<const Product> products, Rows<const float> x) {
   if (x.rows == 0) return;
-  const std::span<std::byte> buffer = any_quantised(products)
-                                          ? compute.pool->scratch(int8_rows_bytes(x.rows, x.cols))
-                                          : std::span<std::byte>();
-  multiply(compute, products, operand_of(compute, x, buffer), {});
+  const OperandForms forms = forms_of(*compute.ops, products);
+  const std::size_t bytes = operand_bytes(forms, x.rows, x.cols);
+  const std::span<std::byte> memory = forms.any() ? compute.pool->scratch(bytes) : std::span<std::byte>();
+  multiply(compute, products, operand_of(compute, x, {forms, memory}), {});
 }
 
 }  // namespace kakeya::kernels

@@ -6,13 +6,35 @@
 
 #include "kernels/kernels.h"
 #include "kernels/panels.h"
+#include "kernels/split_rows.h"
 
 namespace kakeya::kernels {
 
-// What products read: rows, and their rounding to int8 where a weight is quantised.
+// In which forms products read their rows, besides as floats.
+struct OperandForms {
+  bool int8 = false;   // for quantised weights
+  bool split = false;  // for bf16 weights that are multiplied by bf16 dot products
+
+  void add(const Table& ops, const Weight& w);
+  bool any() const { return int8 || split; }
+};
+
+// Memory for the forms of `rows` rows of `cols` values at most.
+struct OperandMemory {
+  OperandForms forms;
+  std::span<std::byte> bytes;  // [operand_bytes], 64-byte aligned
+};
+std::size_t operand_bytes(const OperandForms& forms, std::size_t rows, std::size_t cols);
+
+// What products read. A form that no weight needs has no rows.
 struct Operand {
   Rows<const float> x;
-  Int8Rows rounded;  // no rows while no weight needs them
+  Int8Rows rounded;
+  SplitRows split;
+
+  // x [rows, cols] to rows [row, ...) and columns [column, ...) of its forms; column and x.cols are multiples
+  // of kActivationBlock.
+  void fill(const Table& ops, Rows<const float> x, std::size_t row, std::size_t column) const;
 };
 
 // Columns of one product of a call.
@@ -52,9 +74,9 @@ struct ProductPlan {
 void multiply(const Compute& compute, std::span<const Product> products, const Operand& operand,
               const ProductPlan& plan);
 
-// x and its rounding in `buffer` [int8_rows_bytes], which is empty when no weight is quantised.
-Operand operand_of(const Compute& compute, Rows<const float> x, std::span<std::byte> buffer);
-// The same, with the rounding still to be filled by quantise_rows.
-Operand unfilled_operand(Rows<const float> x, std::span<std::byte> buffer);
+// x and its forms.
+Operand operand_of(const Compute& compute, Rows<const float> x, const OperandMemory& memory);
+// The same, with the forms still to be filled.
+Operand unfilled_operand(Rows<const float> x, const OperandMemory& memory);
 
 }  // namespace kakeya::kernels

@@ -87,7 +87,13 @@ void append_simd_tables(std::vector<const Table*>& out) {
   if (cpu & HWY_AVX3) out.push_back(&kAvx512);
   static constexpr Table kVnni = with_products(kAvx512, "avx512_vnni", panel_matmul_vnni);
   if ((cpu & HWY_AVX3) && has_avx512_vnni()) out.push_back(&kVnni);
-  static constexpr Table kAmx = with_products(kAvx512, "amx", panel_matmul_amx);
+  static const Table kAmx = [] {
+    Table table = with_products(kAvx512, "amx", panel_matmul_amx);
+    if (!has_amx_bf16()) return table;
+    table.split_rows = split_rows_amx;
+    table.split_matmul_range = split_matmul_amx;
+    return table;
+  }();
   if ((cpu & HWY_AVX3) && has_amx_int8()) out.push_back(&kAmx);
 #endif
 #if HWY_TARGETS & HWY_NEON

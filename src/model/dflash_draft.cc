@@ -140,12 +140,13 @@ Status TransformerDraft::observe_chunk(const Compute& compute, Rows<const float>
   const Rows<float> fused{s.projected.data(), taps.rows, config_.hidden_size};
   const Rows<float> context{s.normed.data(), taps.rows, config_.hidden_size};
   kernels::matmul(compute, fc_, taps, fused);
-  const bool quantised = std::ranges::any_of(layers_, [](const LayerWeights& layer) {
-    return kernels::is_quantised(layer.k.type) || kernels::is_quantised(layer.v.type);
-  });
-  const kernels::Operand operand =
-      norm_rows(compute, fused, hidden_norm_, config_.rms_norm_eps, context,
-                rounding_memory(compute, quantised, taps.rows, config_.hidden_size));
+  kernels::OperandForms forms;
+  for (const LayerWeights& layer : layers_) {
+    forms.add(*compute.ops, layer.k);
+    forms.add(*compute.ops, layer.v);
+  }
+  const kernels::Operand operand = norm_rows(compute, fused, hidden_norm_, config_.rms_norm_eps, context,
+                                             operand_memory(compute, forms, taps.rows, config_.hidden_size));
   for (const Segment& segment : segments) fill_angles(rope_, segment.start, segment.first, segment.rows, s);
   const Pass pass{config_, segments, s, taps.rows};
   for (std::size_t i = 0; i < config_.layers; ++i) {

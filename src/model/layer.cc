@@ -21,8 +21,10 @@ void for_row_runs(const Compute& compute, std::size_t rows, std::size_t cols, F&
   });
 }
 
-bool any_quantised(std::initializer_list<const Weight*> weights) {
-  return std::ranges::any_of(weights, [](const Weight* w) { return kernels::is_quantised(w->type); });
+kernels::OperandForms forms_of(const Compute& compute, std::initializer_list<const Weight*> weights) {
+  kernels::OperandForms forms;
+  for (const Weight* w : weights) forms.add(*compute.ops, *w);
+  return forms;
 }
 
 // Columns [first, last) of all rows.
@@ -48,14 +50,14 @@ void finish_heads(const Compute& compute, const Pass& pass, Rows<float> columns,
 
 // q of the last q.rows rows of scratch.normed.
 void project_last_queries(const Compute& compute, const Pass& pass, const LayerWeights& weights,
-                          std::span<std::byte> rounded, Rows<float> q) {
+                          const kernels::OperandMemory& memory, Rows<float> q) {
   const std::size_t first = pass.rows - q.rows;
   const Rows<const float> x(pass.scratch.normed.data() + first * weights.q.in, q.rows, weights.q.in);
   const kernels::Product product = {weights.q, q};
   const auto finish = [&](const kernels::Columns& c) {
     finish_heads(compute, pass, columns_of(q, c), first, weights.q_norm);
   };
-  kernels::multiply(compute, {&product, 1}, kernels::operand_of(compute, x, rounded),
+  kernels::multiply(compute, {&product, 1}, kernels::operand_of(compute, x, memory),
                     {.column_step = pass.config.head_dim, .after = kernels::AfterColumns(finish)});
 }
 
@@ -72,20 +74,19 @@ void add_product(const Compute& compute, const Weight& weight, const kernels::Op
   kernels::multiply(compute, {&product, 1}, x, {.after = kernels::AfterColumns(add)});
 }
 
-// hidden += down(silu(gate(normed)) * up(normed)) for rows already normed. `rounded`: memory for what down
-// reads.
+// hidden += down(silu(gate(normed)) * up(normed)) for rows already normed. `memory`: for what down reads.
 void add_mlp(const Compute& compute, const LayerWeights& weights, const kernels::Operand& normed,
-             Scratch& scratch, std::span<std::byte> rounded, Rows<float> hidden) {
+             Scratch& scratch, const kernels::OperandMemory& memory, Rows<float> hidden) {
   const std::size_t width = weights.gate.out, rows = hidden.rows;
   const Rows<float> gate{scratch.gate.data(), rows, width}, up{scratch.up.data(), rows, width};
   const kernels::Product products[] = {{weights.gate, gate}, {weights.up, up}};
-  const kernels::Operand inner = kernels::unfilled_operand(gate, rounded);
+  const kernels::Operand inner = kernels::unfilled_operand(gate, memory);
   const auto activate = [&](const kernels::Columns& c) {
     const Rows<float> from = columns_of(gate, c), factor = columns_of(up, c);
     for (std::size_t r = 0; r < rows; ++r) {
       compute.ops->silu_mul(from.row(r).data(), factor.row(r).data(), from.row(r).data(), from.cols);
     }
-    if (!rounded.empty()) compute.ops->quantise_rows(from, inner.rounded, 0, c.first);
+    inner.fill(*compute.ops, from, 0, c.first);
   };
   kernels::multiply(
       compute, products, normed,
@@ -111,40 +112,45 @@ Status attend_segments(const Compute& compute, const Pass& pass, std::size_t lay
   return {};
 }
 
-// Memory for what the products of one layer read, rounded: empty where their weights are not quantised.
-struct Roundings {
-  std::span<std::byte> qkv, o, gate_up, down;
+// Memory for what the products of one layer read.
+struct LayerMemory {
+  kernels::OperandMemory qkv, o, gate_up, down;
 };
 
-Roundings layer_roundings(const Compute& compute, const LayerWeights& w, std::size_t rows) {
+LayerMemory layer_memory(const Compute& compute, const LayerWeights& w, std::size_t rows) {
+  LayerMemory out = {{forms_of(compute, {&w.q, &w.k, &w.v}), {}},
+                     {forms_of(compute, {&w.o}), {}},
+                     {forms_of(compute, {&w.gate, &w.up}), {}},
+                     {forms_of(compute, {&w.down}), {}}};
   // The first three are used one after the other.
-  const std::size_t shared = kernels::int8_rows_bytes(rows, std::max(w.q.in, w.o.in));
-  const bool qkv = any_quantised({&w.q, &w.k, &w.v}), gate_up = any_quantised({&w.gate, &w.up});
-  const bool o = any_quantised({&w.o}), down = any_quantised({&w.down});
-  if (!qkv && !o && !gate_up && !down) return {};
-  const std::span<std::byte> all = compute.pool->scratch(shared + kernels::int8_rows_bytes(rows, w.down.in));
-  const auto part = [&](bool quantised, std::size_t first, std::size_t bytes) {
-    return quantised ? all.subspan(first, bytes) : std::span<std::byte>();
-  };
-  return {part(qkv, 0, shared), part(o, 0, shared), part(gate_up, 0, shared),
-          part(down, shared, all.size() - shared)};
+  const std::size_t shared = std::max({kernels::operand_bytes(out.qkv.forms, rows, w.q.in),
+                                       kernels::operand_bytes(out.o.forms, rows, w.o.in),
+                                       kernels::operand_bytes(out.gate_up.forms, rows, w.gate.in)});
+  const std::size_t down = kernels::operand_bytes(out.down.forms, rows, w.down.in);
+  if (shared + down == 0) return out;
+  constexpr std::size_t kLine = 64;
+  const std::size_t first = (shared + kLine - 1) / kLine * kLine;
+  const std::span<std::byte> all = compute.pool->scratch(first + down);
+  out.qkv.bytes = out.o.bytes = out.gate_up.bytes = all.first(first);
+  out.down.bytes = all.subspan(first);
+  return out;
 }
 
 }  // namespace
 
-std::span<std::byte> rounding_memory(const Compute& compute, bool quantised, std::size_t rows,
-                                     std::size_t cols) {
-  if (!quantised) return {};
-  return compute.pool->scratch(kernels::int8_rows_bytes(rows, cols));
+kernels::OperandMemory operand_memory(const Compute& compute, const kernels::OperandForms& forms,
+                                      std::size_t rows, std::size_t cols) {
+  if (!forms.any()) return {};
+  return {forms, compute.pool->scratch(kernels::operand_bytes(forms, rows, cols))};
 }
 
 kernels::Operand norm_rows(const Compute& compute, Rows<const float> x, std::span<const float> weight,
-                           float eps, Rows<float> out, std::span<std::byte> rounded) {
-  const kernels::Operand operand = kernels::unfilled_operand(out, rounded);
+                           float eps, Rows<float> out, const kernels::OperandMemory& memory) {
+  const kernels::Operand operand = kernels::unfilled_operand(out, memory);
   for_row_runs(compute, x.rows, x.cols, [&](std::size_t first, std::size_t last) {
     for (std::size_t r = first; r < last; ++r) {
       compute.ops->rms_norm(x.row(r).data(), weight.data(), eps, out.row(r).data(), x.cols);
-      if (!rounded.empty()) compute.ops->quantise_rows(out.sub(r, 1), operand.rounded, r, 0);
+      operand.fill(*compute.ops, out.sub(r, 1), r, 0);
     }
   });
   return operand;
@@ -181,21 +187,21 @@ Status run_layer(const Compute& compute, const Pass& pass, const LayerWeights& w
   const Rows<float> normed{s.normed.data(), pass.rows, config.hidden_size};
   const std::size_t rows = pass.rows - first_needed;
   const Rows<float> q{s.q.data(), rows, weights.q.out}, attended{s.attended.data(), rows, weights.q.out};
-  const Roundings rounded = layer_roundings(compute, weights, pass.rows);
+  const LayerMemory memory = layer_memory(compute, weights, pass.rows);
   project_heads(compute, pass, weights,
-                norm_rows(compute, hidden, weights.input_norm, config.rms_norm_eps, normed, rounded.qkv),
+                norm_rows(compute, hidden, weights.input_norm, config.rms_norm_eps, normed, memory.qkv),
                 first_needed == 0 ? q : Rows<float>{});
   KAKEYA_TRY(append_rows(compute, pass, weights, layer));
   if (rows == 0) return {};
 
-  if (first_needed > 0) project_last_queries(compute, pass, weights, rounded.qkv, q);
+  if (first_needed > 0) project_last_queries(compute, pass, weights, memory.qkv, q);
   KAKEYA_TRY(attend_segments(compute, pass, layer, q, attended));
   const Rows<float> needed = hidden.sub(first_needed, rows);
-  add_product(compute, weights.o, kernels::operand_of(compute, attended, rounded.o),
+  add_product(compute, weights.o, kernels::operand_of(compute, attended, memory.o),
               {s.projected.data(), rows, config.hidden_size}, needed);
-  const kernels::Operand inner = norm_rows(compute, needed, weights.post_norm, config.rms_norm_eps,
-                                           normed.sub(0, rows), rounded.gate_up);
-  add_mlp(compute, weights, inner, s, rounded.down, needed);
+  const kernels::Operand inner =
+      norm_rows(compute, needed, weights.post_norm, config.rms_norm_eps, normed.sub(0, rows), memory.gate_up);
+  add_mlp(compute, weights, inner, s, memory.down, needed);
   return {};
 }
 

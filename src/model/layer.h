@@ -43,14 +43,14 @@ struct Pass {
   std::size_t rows = 0;
 };
 
-// x[r] / sqrt(mean(x[r]^2) + eps) * weight, row by row, in `out`, which may be x, and as products with
-// quantised weights take it in `rounded` [int8_rows_bytes], which is empty when there are none.
+// x[r] / sqrt(mean(x[r]^2) + eps) * weight, row by row, in `out`, which may be x, and in the forms that
+// products want, in `memory`.
 kernels::Operand norm_rows(const Compute& compute, Rows<const float> x, std::span<const float> weight,
-                           float eps, Rows<float> out, std::span<std::byte> rounded);
+                           float eps, Rows<float> out, const kernels::OperandMemory& memory);
 
-// Memory for norm_rows, the pool's scratch; empty unless `quantised`.
-std::span<std::byte> rounding_memory(const Compute& compute, bool quantised, std::size_t rows,
-                                     std::size_t cols);
+// Memory for norm_rows, the pool's scratch; empty when no product wants another form.
+kernels::OperandMemory operand_memory(const Compute& compute, const kernels::OperandForms& forms,
+                                      std::size_t rows, std::size_t cols);
 
 // scratch.k, scratch.v [rows, kv_heads * head_dim] from x [rows, hidden]: projections, k_norm, RoPE by
 // scratch.cos/sin. q, when it has rows, gets its own in the same fork.

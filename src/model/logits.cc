@@ -61,9 +61,10 @@ Status check_finite(const Compute& compute, Rows<const float> x, const char* wha
 
 Status project_logits(const Compute& compute, const LogitPass& pass, Rows<const float> hidden,
                       Rows<float> normed, Rows<float> logits) {
-  const kernels::Operand x =
-      norm_rows(compute, hidden, pass.norm, pass.eps, normed,
-                rounding_memory(compute, kernels::is_quantised(pass.head.type), hidden.rows, hidden.cols));
+  kernels::OperandForms forms;
+  forms.add(*compute.ops, pass.head);
+  const kernels::Operand x = norm_rows(compute, hidden, pass.norm, pass.eps, normed,
+                                       operand_memory(compute, forms, hidden.rows, hidden.cols));
   BadRow bad;
   const kernels::Product product = {pass.head, logits};
   const auto look = [&](const kernels::Columns& c) {
