@@ -40,7 +40,7 @@ struct Memory {
 // A float, a bf16 and a Q4_0 matrix of the same shape, and rows for them.
 class Products : public testing::TestWithParam<std::size_t> {
  protected:
-  static constexpr std::size_t kIn = 256, kOut = 1030;  // the last columns fill no step
+  static constexpr std::size_t kIn = 1024, kOut = 1030;  // the last columns fill no step
   Products() {
     base::ThreadPool pool(1);
     std::vector<std::byte> blocks(kOut * row_bytes(WeightType::kQ4_0, kIn));

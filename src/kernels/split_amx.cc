@@ -112,10 +112,9 @@ void split_rows_amx(Rows<const float> x, const SplitRows& out, std::size_t row, 
   const std::size_t width = out.width(), part = kStep * width;
   // The upper halves of two vectors of floats.
   const __m512i order = _mm512_add_epi16(
-      _mm512_slli_epi16(
-          _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11,
-                           10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-          1),
+      _mm512_slli_epi16(_mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15,
+                                         14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                        1),
       _mm512_set1_epi16(1));
   const __m512i pairs =
       _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),

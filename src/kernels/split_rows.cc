@@ -3,9 +3,17 @@
 #include "base/check.h"
 
 namespace kakeya::kernels {
+namespace {
+
+// Fewer inputs than this stay floats, whatever the CPU. Published models have more; the embedded pair has
+// not: its numbers are what other work is compared with, digit by digit, and must not change with AMX.
+constexpr std::size_t kFewestInputs = 1024;
+
+}  // namespace
 
 bool takes_split_rows(const Table& ops, const Weight& w) {
-  return ops.split_matmul_range != nullptr && w.type == WeightType::kBf16 && w.in % SplitRows::kStep == 0;
+  return ops.split_matmul_range != nullptr && w.type == WeightType::kBf16 && w.in >= kFewestInputs &&
+         w.in % SplitRows::kStep == 0;
 }
 
 std::size_t split_rows_bytes(std::size_t rows, std::size_t cols) {

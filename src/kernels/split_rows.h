@@ -3,8 +3,8 @@
 // sum is the value and nothing is rounded (below 2^-100 the smallest parts may be lost).
 //
 // The sum of an output goes 32 inputs after 32 inputs; for each of them the sums of the first parts are added
-// to it, then of the second, then of the third. 32 inputs are summed as TDPBF16PS does it (Intel SDM, volume 2): even and odd inputs apart,
-// each in order from zero, then both. So the number of rows changes no bit.
+// to it, then of the second, then of the third. 32 inputs are summed as TDPBF16PS does it (Intel SDM, volume
+// 2): even and odd inputs apart, each in order from zero, then both. So the number of rows changes no bit.
 #pragma once
 #include <algorithm>
 #include <cstddef>
