@@ -28,9 +28,10 @@ SPARE_BYTES = 256 << 20  # left free on the disk beside the file
 CHUNK_BYTES = 32 << 20
 TAPS, DRAFT_LAYERS, BLOCK = 5, 5, 16
 # ggml's number, values and bytes of a block
-TYPES = {"F32": (0, 1, 4), "Q4_0": (2, 32, 18), "Q8_0": (8, 32, 34), "Q4_K": (12, 256, 144), "Q6_K": (14, 256, 210)}
-FILE_TYPES = {"q4_0": 2, "q8_0": 7, "q4_k_m": 15}  # llama_ftype
-BASE_TYPE = {"q4_0": "Q4_0", "q8_0": "Q8_0", "q4_k_m": "Q4_K"}
+TYPES = {"F32": (0, 1, 4), "Q4_0": (2, 32, 18), "Q8_0": (8, 32, 34), "Q4_K": (12, 256, 144), "Q6_K": (14, 256, 210),
+         "BF16": (30, 1, 2)}
+FILE_TYPES = {"q4_0": 2, "q8_0": 7, "q4_k_m": 15, "bf16": 32}  # llama_ftype
+BASE_TYPE = {"q4_0": "Q4_0", "q8_0": "Q8_0", "q4_k_m": "Q4_K", "bf16": "BF16"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,7 @@ def more_bits(layer, layers):
 def tensor_list(shape, mix, draft, pure):
     """[(name, type, (out, in) or (n,))] in the order of the file."""
     base = BASE_TYPE[mix]
-    head = base if pure or mix == "q8_0" else "Q6_K"
+    head = base if pure or mix in ("q8_0", "bf16") else "Q6_K"
     layers = DRAFT_LAYERS if draft else shape.layers
     q, kv = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
 
@@ -111,6 +112,9 @@ def random_rows(rng, kind, rows, width):
     """uint8 [blocks, bytes]: weights with mean 0 and deviation 1/sqrt(width), so that activations stay finite."""
     _, values, size = TYPES[kind]
     blocks, deviation = rows * width // values, width ** -0.5
+    if kind == "BF16":  # uniform
+        weights = (rng.random(blocks, np.float32) * 2 - 1) * np.float32(deviation * 3 ** 0.5)
+        return (weights.view("<u4") >> 16).astype("<u2").view(np.uint8).reshape(blocks, size)
     out = rng.integers(0, 256, (blocks, size), np.uint8)
     uniform = lambda levels: ((levels ** 2 - 1) / 12) ** 0.5
     if kind == "Q4_0":

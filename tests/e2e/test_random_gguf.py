@@ -53,7 +53,7 @@ class Files(unittest.TestCase):
 
     def test_weights_have_mean_zero_and_the_deviation_of_their_width(self):
         with tempfile.TemporaryDirectory() as d:
-            for mix in ("q8_0", "q4_0", "q4_k_m"):
+            for mix in ("q8_0", "q4_0", "q4_k_m", "bf16"):
                 weights = GgufWeights(write(d, mix, mix))
                 for name in ("token_embd.weight", "blk.1.attn_q.weight", "blk.8.ffn_down.weight"):
                     values = weights.values(name)
