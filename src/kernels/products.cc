@@ -211,14 +211,24 @@ Operand unfilled_operand(Rows<const float> x, const OperandMemory& memory) {
   return out;
 }
 
+// Neighbouring rows of a group share cache lines, so threads share columns first.
+void fill_operand(const Compute& compute, const Operand& operand) {
+  const Rows<const float>& x = operand.x;
+  const std::size_t run = std::min(x.rows, Int8Rows::kGroup);
+  const std::size_t blocks = kValuesPerTask / std::max<std::size_t>(1, run) / kActivationBlock;
+  const std::size_t width = std::max<std::size_t>(1, blocks) * kActivationBlock;
+  const std::size_t across = (x.cols + width - 1) / width, down = (x.rows + run - 1) / run;
+  compute.pool->parallel_for(across * down, [&](std::size_t task, int) {
+    const std::size_t row = task / across * run, column = task % across * width;
+    const Rows<const float> part(x.data + row * x.stride + column, std::min(run, x.rows - row),
+                                 std::min(width, x.cols - column), x.stride);
+    operand.fill(*compute.ops, part, row, column);
+  });
+}
+
 Operand operand_of(const Compute& compute, Rows<const float> x, const OperandMemory& memory) {
   const Operand out = unfilled_operand(x, memory);
-  if (!memory.forms.any()) return out;
-  const std::size_t rows = std::max<std::size_t>(1, kValuesPerTask / x.cols);
-  compute.pool->parallel_for((x.rows + rows - 1) / rows, [&](std::size_t task, int) {
-    const std::size_t first = task * rows;
-    out.fill(*compute.ops, x.sub(first, std::min(rows, x.rows - first)), first, 0);
-  });
+  if (memory.forms.any() && x.rows > 0) fill_operand(compute, out);
   return out;
 }
 

@@ -74,6 +74,8 @@ struct ProductPlan {
 void multiply(const Compute& compute, std::span<const Product> products, const Operand& operand,
               const ProductPlan& plan);
 
+// All rows of x to its forms.
+void fill_operand(const Compute& compute, const Operand& operand);
 // x and its forms.
 Operand operand_of(const Compute& compute, Rows<const float> x, const OperandMemory& memory);
 // The same, with the forms still to be filled.

@@ -16,6 +16,12 @@ KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,fma,amx-tile,amx-bf16")
 namespace kakeya::kernels {
 namespace {
 
+// Loops over register arrays must be unrolled whole, or the arrays live in memory.
+#if defined(__clang__)
+#define KAKEYA_UNROLL _Pragma("unroll")
+#else
+#define KAKEYA_UNROLL _Pragma("GCC unroll 16")
+#endif
 #define KAKEYA_INLINE inline __attribute__((always_inline))
 // After the macro.
 #include "kernels/amx_tiles-inl.h"
@@ -23,6 +29,7 @@ namespace {
 #include "kernels/split_amx_tiles-inl.h"
 // After the tiles.
 #include "kernels/split_amx_blocked-inl.h"
+#include "kernels/split_amx_rows-inl.h"
 
 // Few rows: weights straight from where they are, kTiles tiles of them at a time for kGroups groups of rows.
 struct Direct {
@@ -108,32 +115,11 @@ void multiply_directly(const Weight& w, const SplitRows& x, Rows<float> y, std::
 }  // namespace
 
 void split_rows_amx(Rows<const float> x, const SplitRows& out, std::size_t row, std::size_t column) {
-  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
-  const std::size_t width = out.width(), part = kStep * width;
-  // The upper halves of two vectors of floats.
-  const __m512i order = _mm512_add_epi16(
-      _mm512_slli_epi16(_mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15,
-                                         14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-                        1),
-      _mm512_set1_epi16(1));
-  const __m512i pairs =
-      _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-                         _mm512_set1_epi32(static_cast<int>(width)));
-  const auto rest = [&](__m512 v) __attribute__((always_inline)) {
-    return _mm512_sub_ps(v, _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), upper)));
-  };
-  for (std::size_t r = 0; r < x.rows; ++r) {
-    const std::size_t at = row + r;
-    const float* from = x.data + r * x.stride;
-    std::uint16_t* to = out.group(at / kGroup) + column / kStep * kParts * part + 2 * (at % kGroup);
-    for (std::size_t i = 0; i < x.cols; i += kStep) {
-      __m512 a = _mm512_loadu_ps(from + i), b = _mm512_loadu_ps(from + i + 16);
-      for (std::size_t p = 0; p < kParts; ++p, to += part, a = rest(a), b = rest(b)) {
-        const __m512i halves =
-            _mm512_permutex2var_epi16(_mm512_castps_si512(a), order, _mm512_castps_si512(b));
-        _mm512_i32scatter_epi32(to, pairs, halves, 4);
-      }
-    }
+  for (std::size_t r = 0; r < x.rows;) {
+    const std::size_t place = (row + r) % kGroup, n = std::min(x.rows - r, kGroup - place);
+    std::uint16_t* to = out.group((row + r) / kGroup) + column * kParts * out.width() + 2 * place;
+    split_group(x.sub(r, n), to, out.width());
+    r += n;
   }
 }
 

@@ -147,12 +147,15 @@ kernels::OperandMemory operand_memory(const Compute& compute, const kernels::Ope
 kernels::Operand norm_rows(const Compute& compute, Rows<const float> x, std::span<const float> weight,
                            float eps, Rows<float> out, const kernels::OperandMemory& memory) {
   const kernels::Operand operand = kernels::unfilled_operand(out, memory);
+  // A row to int8 while it is near; split rows share cache lines, so they wait for all of them.
+  const bool at_once = !memory.forms.split || x.rows == 1;
   for_row_runs(compute, x.rows, x.cols, [&](std::size_t first, std::size_t last) {
     for (std::size_t r = first; r < last; ++r) {
       compute.ops->rms_norm(x.row(r).data(), weight.data(), eps, out.row(r).data(), x.cols);
-      operand.fill(*compute.ops, out.sub(r, 1), r, 0);
+      if (at_once) operand.fill(*compute.ops, out.sub(r, 1), r, 0);
     }
   });
+  if (!at_once) kernels::fill_operand(compute, operand);
   return operand;
 }
 

@@ -20,21 +20,20 @@ class WideModel : public ::testing::Test {
  protected:
   WideModel() {
     std::filesystem::create_directories(folder_);
-    std::ofstream(folder_ / "config.json")
-        << nlohmann::json{{"architectures", {"Qwen3ForCausalLM"}},
-                          {"model_type", "qwen3"},
-                          {"vocab_size", kVocab},
-                          {"hidden_size", kHidden},
-                          {"intermediate_size", kWidth},
-                          {"num_hidden_layers", 1},
-                          {"num_attention_heads", kHeads},
-                          {"num_key_value_heads", kKvHeads},
-                          {"head_dim", kHeadDim},
-                          {"rms_norm_eps", 1e-6},
-                          {"rope_theta", 1e6},
-                          {"max_position_embeddings", 512},
-                          {"tie_word_embeddings", true},
-                          {"torch_dtype", "bfloat16"}};
+    std::ofstream(folder_ / "config.json") << nlohmann::json{{"architectures", {"Qwen3ForCausalLM"}},
+                                                             {"model_type", "qwen3"},
+                                                             {"vocab_size", kVocab},
+                                                             {"hidden_size", kHidden},
+                                                             {"intermediate_size", kWidth},
+                                                             {"num_hidden_layers", 1},
+                                                             {"num_attention_heads", kHeads},
+                                                             {"num_key_value_heads", kKvHeads},
+                                                             {"head_dim", kHeadDim},
+                                                             {"rms_norm_eps", 1e-6},
+                                                             {"rope_theta", 1e6},
+                                                             {"max_position_embeddings", 512},
+                                                             {"tie_word_embeddings", true},
+                                                             {"torch_dtype", "bfloat16"}};
     const std::string layer = "model.layers.0.";
     add("model.embed_tokens.weight", {kVocab, kHidden});
     add("model.norm.weight", {kHidden});
@@ -81,9 +80,8 @@ class WideModel : public ::testing::Test {
   void add(const std::string& name, const std::vector<std::size_t>& shape) {
     const std::size_t n = std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
     std::normal_distribution<float> normal(0, 1 / std::sqrt(static_cast<float>(shape.back())));
-    header_[name] = {{"dtype", "BF16"},
-                     {"shape", shape},
-                     {"data_offsets", {2 * data_.size(), 2 * (data_.size() + n)}}};
+    header_[name] = {
+        {"dtype", "BF16"}, {"shape", shape}, {"data_offsets", {2 * data_.size(), 2 * (data_.size() + n)}}};
     for (std::size_t i = 0; i < n; ++i) {
       data_.push_back(base::f32_to_bf16(shape.size() == 1 ? 1.0f : normal(random_)));
     }
