@@ -26,7 +26,7 @@ constexpr std::size_t kWholeColumns = 8 * kPanelOutputs;
 // Columns that go through many split rows together, if there are so many.
 constexpr std::size_t kSplitColumns = 256;
 // Values that one task brings into other forms.
-constexpr std::size_t kValuesPerTask = std::size_t{1} << 15;
+constexpr std::size_t kValuesPerTask = std::size_t{1} << 13;
 
 struct Range {
   std::size_t first = 0, last = 0;

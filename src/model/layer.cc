@@ -10,9 +10,9 @@ namespace kakeya::model {
 namespace {
 
 // Values of a task of row-by-row work; a row is one task at least.
-constexpr std::size_t kTaskValues = std::size_t{1} << 15;
+constexpr std::size_t kTaskValues = std::size_t{1} << 13;
 
-// Calls fn(first, last) for runs of rows. Neighbours go together: roundings of 16 rows share cache lines.
+// Calls fn(first, last) for runs of rows.
 template <class F>
 void for_row_runs(const Compute& compute, std::size_t rows, std::size_t cols, F&& fn) {
   const std::size_t run = std::max<std::size_t>(1, kTaskValues / cols);
@@ -147,15 +147,15 @@ kernels::OperandMemory operand_memory(const Compute& compute, const kernels::Ope
 kernels::Operand norm_rows(const Compute& compute, Rows<const float> x, std::span<const float> weight,
                            float eps, Rows<float> out, const kernels::OperandMemory& memory) {
   const kernels::Operand operand = kernels::unfilled_operand(out, memory);
-  // A row to int8 while it is near; split rows share cache lines, so they wait for all of them.
-  const bool at_once = !memory.forms.split || x.rows == 1;
+  // A single row while it is near; the forms of several share cache lines, so they wait for all of them.
+  const bool at_once = x.rows == 1;
   for_row_runs(compute, x.rows, x.cols, [&](std::size_t first, std::size_t last) {
     for (std::size_t r = first; r < last; ++r) {
       compute.ops->rms_norm(x.row(r).data(), weight.data(), eps, out.row(r).data(), x.cols);
       if (at_once) operand.fill(*compute.ops, out.sub(r, 1), r, 0);
     }
   });
-  if (!at_once) kernels::fill_operand(compute, operand);
+  if (!at_once && memory.forms.any()) kernels::fill_operand(compute, operand);
   return operand;
 }
 
