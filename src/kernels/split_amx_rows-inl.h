@@ -37,12 +37,13 @@ KAKEYA_INLINE void transpose(__m512i (&v)[16]) {
 KAKEYA_INLINE __m512i take_part(float* values) {
   const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
   const __m512i a = _mm512_load_si512(values), b = _mm512_load_si512(values + 16);
-  _mm512_store_ps(values, _mm512_sub_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(_mm512_and_si512(a, upper))));
+  _mm512_store_ps(values,
+                  _mm512_sub_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(_mm512_and_si512(a, upper))));
   _mm512_store_ps(values + 16,
                   _mm512_sub_ps(_mm512_castsi512_ps(b), _mm512_castsi512_ps(_mm512_and_si512(b, upper))));
   // Words 1, 3, 5, ... of both.
-  __m512i odd = _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12,
-                                 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  __m512i odd = _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13,
+                                 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
   odd = _mm512_add_epi16(_mm512_add_epi16(odd, odd), _mm512_set1_epi16(1));
   return _mm512_permutex2var_epi16(a, odd, b);
 }
