@@ -1,5 +1,6 @@
 """What is measured: groups of cases that share two running programs, and the rows of the table."""
 import dataclasses
+import statistics
 
 LONG, SHORT = 16384, 64
 SHORT_CONTEXT, LONG_CONTEXT = 1024, LONG + 512
@@ -111,17 +112,32 @@ def long_rows(results):
     return rows + timed_rows({k: s for k, s in results.items() if k not in used})
 
 
+def in_rounds(chosen):
+    """Cases that take turns with each other: steps of one depth, whose ratios count."""
+    steps = tuple(c for c in chosen if c.request["op"] == "step")
+    return [together for together in (steps, *((c,) for c in chosen if c not in steps)) if together]
+
+
+def in_steps(several, one):
+    """[(ours, peer)]: a step of several rows in one-row steps, round by round; of the medians with fewer than three."""
+    both = [(a, b) for a, b in zip(several.get("rounds", ()), one.get("rounds", ())) if a and b]
+    if len(both) < 3:
+        return [(several["ours_ms"] / one["ours_ms"], several["peer_ms"] / one["peer_ms"])]
+    return [(a[0] / b[0], a[1] / b[1]) for a, b in both]
+
+
 def cost_rows(results):
-    """A step of several rows in one-row steps of the same run."""
+    """A step of several rows in one-row steps of the same round."""
     rows = []
     for (ours, peer, name), s in results.items():
         one = results.get((ours, peer, f"decode-{name.split('-')[1]}"))
         if not name.startswith("rows") or one is None:
             continue
-        mine, theirs = s["ours_ms"] / one["ours_ms"], s["peer_ms"] / one["peer_ms"]
+        found = in_steps(s, one)
+        mine, theirs = (statistics.median(side) for side in zip(*found))
         label = f"{name}/decode-{name.split('-')[1]}"
-        rows.append(Row(label, label, ours, peer.label, "steps", mine, theirs, theirs / mine,
-                        disturbed=s["disturbed"] or one["disturbed"]))
+        rows.append(Row(label, label, ours, peer.label, "steps", mine, theirs,
+                        statistics.median(b / a for a, b in found), disturbed=s["disturbed"] or one["disturbed"]))
     return rows
 
 

@@ -66,19 +66,23 @@ class Bench:
 
     def run_group(self, group, ours, peer):
         check_idle([ours, peer])
-        for case in group.cases:
-            pairs, probes = alternate(ours, peer, (case.request, case.request), self.plan, self.probe)
-            summary = summarise(pairs, self.args.pairs)
-            self.results[group.ours, group.peer, case.name] = summary
-            self.raw.append({"case": case.name, "ours_kv": group.ours, "peer_kv": group.peer.kv,
-                             "peer_flash_attention": group.peer.flash, "context": group.context, **summary,
-                             "bandwidth_gbs": probes, "load": os.getloadavg(), "pairs": raw(pairs)})
-            say(f"{case.name:14} {group.ours:7} {group.peer.label:12} ours {summary['ours_ms']:9.2f} ms, "
-                f"peer {summary['peer_ms']:9.2f} ms, ratio {summary['ratio']:.2f}, "
-                f"{summary['pairs_clean']} of {summary['pairs_taken']} pairs undisturbed")
+        for together in cases.in_rounds(group.cases):
+            pairs, probes = alternate(ours, peer, [case.request for case in together], self.plan, self.probe)
+            for case, taken in zip(together, pairs):
+                self.keep(group, case, taken, probes)
         self.take_memory(group, ours, peer)
         if self.args.draft and group.context == cases.SHORT_CONTEXT:
             self.take_draft(ours)
+
+    def keep(self, group, case, pairs, probes):
+        summary = summarise(pairs, self.args.pairs)
+        self.results[group.ours, group.peer, case.name] = summary
+        self.raw.append({"case": case.name, "ours_kv": group.ours, "peer_kv": group.peer.kv,
+                         "peer_flash_attention": group.peer.flash, "context": group.context, **summary,
+                         "bandwidth_gbs": probes, "load": os.getloadavg(), "pairs": raw(pairs)})
+        say(f"{case.name:14} {group.ours:7} {group.peer.label:12} ours {summary['ours_ms']:9.2f} ms, "
+            f"peer {summary['peer_ms']:9.2f} ms, ratio {summary['ratio']:.2f}, "
+            f"{summary['pairs_clean']} of {summary['pairs_taken']} pairs undisturbed")
 
     def take_memory(self, group, ours, peer):
         depth = group.memory_depth

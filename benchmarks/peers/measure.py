@@ -112,18 +112,20 @@ class Plan:
 
 
 def alternate(ours, peer, requests, plan, probe=None):
-    """Pairs of turns, ours then the peer's, until plan.pairs of them are undisturbed on both sides."""
-    first = [take(program, other, request) for program, other, request in
-             ((ours, peer, requests[0]), (peer, ours, requests[1]))]  # goes to the depth, warms up
-    steps = [1 if s.wall_ms > LONG_STEP_MS else plan.steps for s in first]
-    pairs, probes, end = [], [], time.monotonic() + plan.cap_s
-    while len(pairs) < plan.attempts * plan.pairs:
-        if probe:
-            probes.append(probe())
-        pairs.append((take_turn(ours, peer, requests[0], steps[0]), take_turn(peer, ours, requests[1], steps[1])))
-        if sum(bool(a.clean and b.clean) for a, b in pairs) >= plan.pairs:
-            break
-        if time.monotonic() > end and len(pairs) >= 2:
+    """Rounds of pairs of turns, ours then the peer's, one pair of every request, until plan.pairs of each request are
+    undisturbed on both sides. Returns the pairs of each request, those of a round at the same index, and the probes."""
+    steps = []
+    for request in requests:  # goes to the depth, warms up
+        first = [take(program, other, request) for program, other in ((ours, peer), (peer, ours))]
+        steps.append([1 if s.wall_ms > LONG_STEP_MS else plan.steps for s in first])
+    pairs, probes, end = [[] for _ in requests], [], time.monotonic() + plan.cap_s * len(requests)
+    enough = lambda taken: sum(bool(a.clean and b.clean) for a, b in taken) >= plan.pairs
+    while len(pairs[0]) < plan.attempts * plan.pairs:
+        for taken, request, (mine, theirs) in zip(pairs, requests, steps):
+            if probe:
+                probes.append(probe())
+            taken.append((take_turn(ours, peer, request, mine), take_turn(peer, ours, request, theirs)))
+        if all(map(enough, pairs)) or (time.monotonic() > end and len(pairs[0]) >= 2):
             break
     return pairs, probes
 
@@ -144,13 +146,14 @@ def raw(pairs):
 def summarise(pairs, wanted_pairs):
     """Medians and ratios (peer / ours: above 1 is in our favour) over undisturbed pairs, or over all where fewer
     than three are undisturbed; `disturbed` says that the wanted number was not reached. The fastest steps of all stand
-    beside them: what disturbs a step makes it slower."""
+    beside them: what disturbs a step makes it slower. `rounds`: both values of every pair, None where disturbed."""
     clean = [(a.value_ms, b.value_ms) for a, b in pairs if a.clean and b.clean]
     used = clean if len(clean) >= min(3, wanted_pairs) else [(a.value_ms, b.value_ms) for a, b in pairs]
     ours, peer = zip(*used)
     ratios = [b / a for a, b in used]
     fastest = [min(s.wall_ms for pair in pairs for s in pair[side].samples) for side in (0, 1)]
-    return {"fastest_ms": fastest, "ratio_of_fastest": fastest[1] / fastest[0],
+    rounds = [[a.value_ms, b.value_ms] if a.clean and b.clean else None for a, b in pairs]
+    return {"rounds": rounds, "fastest_ms": fastest, "ratio_of_fastest": fastest[1] / fastest[0],
             "ours_ms": statistics.median(ours), "peer_ms": statistics.median(peer),
             "ratio_of_medians": statistics.median(peer) / statistics.median(ours),
             "ratio": statistics.median(ratios), "ci95": interval(ratios), "pairs_used": len(used),

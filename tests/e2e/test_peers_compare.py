@@ -113,6 +113,21 @@ class Cases(unittest.TestCase):
             wanted = json.loads(file.read_text(encoding="utf-8"))
             self.assertEqual(set(wanted) - {"note"}, {r.key for r in rows if r.key in wanted}, file)
 
+    def test_steps_of_several_rows_are_counted_in_those_of_their_round(self):
+        def summary(ours, peer):
+            pairs = [(turn(a), turn(b)) if a else (turn(1, clean=False), turn(b)) for a, b in zip(ours, peer)]
+            return measure.summarise(pairs, wanted_pairs=3)
+        # The machine is three times slower from the second round on; the fourth is disturbed.
+        results = {("x", cases.F16, "decode-64"): summary((10, 30, 30, 30), (20, 60, 60, 60)),
+                   ("x", cases.F16, "rows8-64"): summary((15, 45, 45, None), (60, 180, 180, 900))}
+        row, = cases.cost_rows(results)
+        self.assertEqual((row.case, row.ours, row.peer_value, row.ratio), ("rows8-64/decode-64", 1.5, 3.0, 2.0))
+        self.assertFalse(row.disturbed)
+
+    def test_steps_of_a_depth_go_in_rounds_and_prompts_alone(self):
+        names = [[c.name for c in together] for together in cases.in_rounds(cases.groups()[0].cases)]
+        self.assertEqual(names, [["decode-64", "rows8-64", "rows16-64"], ["prompt-512"]])
+
     def test_names_choose_cases_and_unknown_ones_are_refused(self):
         self.assertEqual([c.name for g in cases.groups(["decode"]) for c in g.cases][:2],
                          ["decode-64", "decode-16384"])
