@@ -68,8 +68,8 @@ class Bench:
         check_idle([ours, peer])
         for together in cases.in_rounds(group.cases):
             pairs, probes = alternate(ours, peer, [case.request for case in together], self.plan, self.probe)
-            for case, taken in zip(together, pairs):
-                self.keep(group, case, taken, probes)
+            for case, taken, probed in zip(together, pairs, probes):
+                self.keep(group, case, taken, probed)
         self.take_memory(group, ours, peer)
         if self.args.draft and group.context == cases.SHORT_CONTEXT:
             self.take_draft(ours)

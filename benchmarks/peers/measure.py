@@ -118,12 +118,13 @@ def alternate(ours, peer, requests, plan, probe=None):
     for request in requests:  # goes to the depth, warms up
         first = [take(program, other, request) for program, other in ((ours, peer), (peer, ours))]
         steps.append([1 if s.wall_ms > LONG_STEP_MS else plan.steps for s in first])
-    pairs, probes, end = [[] for _ in requests], [], time.monotonic() + plan.cap_s * len(requests)
+    pairs, probes = [[] for _ in requests], [[] for _ in requests]
+    end = time.monotonic() + plan.cap_s * len(requests)
     enough = lambda taken: sum(bool(a.clean and b.clean) for a, b in taken) >= plan.pairs
     while len(pairs[0]) < plan.attempts * plan.pairs:
-        for taken, request, (mine, theirs) in zip(pairs, requests, steps):
+        for taken, probed, request, (mine, theirs) in zip(pairs, probes, requests, steps):
             if probe:
-                probes.append(probe())
+                probed.append(probe())
             taken.append((take_turn(ours, peer, request, mine), take_turn(peer, ours, request, theirs)))
         if all(map(enough, pairs)) or (time.monotonic() > end and len(pairs[0]) >= 2):
             break

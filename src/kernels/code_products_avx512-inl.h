@@ -1,14 +1,6 @@
 // Integer sums of products of codes to floats, with AVX-512. Included inside the region of a file that
 // compiles for it, within its own namespace.
 
-// Loops over register arrays must be unrolled whole, or the arrays live in memory.
-#if defined(__clang__)
-#define KAKEYA_UNROLL _Pragma("unroll")
-#else
-#define KAKEYA_UNROLL _Pragma("GCC unroll 16")
-#endif
-#define KAKEYA_INLINE inline __attribute__((always_inline))
-
 KAKEYA_INLINE __m512 joined(__m512i high, __m512i low) {
   return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(high, 7), low));
 }

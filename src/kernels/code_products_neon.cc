@@ -8,14 +8,6 @@
 
 #include "kernels/panel_targets.h"
 
-// Loops over register arrays must be unrolled whole, or the arrays live in memory.
-#if defined(__clang__)
-#define KAKEYA_UNROLL _Pragma("unroll")
-#else
-#define KAKEYA_UNROLL _Pragma("GCC unroll 16")
-#endif
-#define KAKEYA_INLINE inline __attribute__((always_inline))
-
 namespace kakeya::kernels {
 namespace {
 

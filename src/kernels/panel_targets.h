@@ -3,6 +3,14 @@
 // for it.
 #pragma once
 
+// Loops over register arrays must be unrolled whole, or the arrays live in memory.
+#if defined(__clang__)
+#define KAKEYA_UNROLL _Pragma("unroll")
+#else
+#define KAKEYA_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define KAKEYA_INLINE inline __attribute__((always_inline))
+
 #define KAKEYA_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
 #define KAKEYA_BEGIN_TARGET(flags) \

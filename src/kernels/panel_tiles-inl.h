@@ -2,14 +2,9 @@
 // runs, slices and panels around a kernel for a few rows. Included inside the region of a file that compiles
 // for its instruction set, within its own namespace.
 
-// Loops over register arrays must be unrolled whole, or the arrays live in memory.
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wpass-failed"  // loops of one turn cannot be unrolled
-#define KAKEYA_UNROLL _Pragma("unroll")
-#else
-#define KAKEYA_UNROLL _Pragma("GCC unroll 16")
 #endif
-#define KAKEYA_INLINE inline __attribute__((always_inline))
 
 constexpr bool has_min(WeightType type) { return panel_layout(type).zero == 0; }
 

@@ -16,14 +16,6 @@ KAKEYA_BEGIN_TARGET("avx512f,avx512bw,avx512dq,avx512vl,fma,amx-tile,amx-bf16")
 namespace kakeya::kernels {
 namespace {
 
-// Loops over register arrays must be unrolled whole, or the arrays live in memory.
-#if defined(__clang__)
-#define KAKEYA_UNROLL _Pragma("unroll")
-#else
-#define KAKEYA_UNROLL _Pragma("GCC unroll 16")
-#endif
-#define KAKEYA_INLINE inline __attribute__((always_inline))
-// After the macro.
 #include "kernels/amx_tiles-inl.h"
 
 #include "kernels/split_amx_tiles-inl.h"
@@ -40,7 +32,7 @@ struct Direct {
 
   // What comes 512 bytes later is asked for: rows are too short for the processor to do it in time. With rows
   // a whole number of pages apart, lines of all rows share few places in the first-level cache; there only
-  // the start of a page is, which the processor does not foresee. Up to four rows leave enough of it.
+  // the start of a page is, which the processor does not foresee. Few rows leave enough of it.
   static constexpr std::size_t kAhead = 512;
 
   KAKEYA_INLINE void ask(const std::byte* at, std::size_t outputs, bool always) const {

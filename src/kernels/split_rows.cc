@@ -5,8 +5,9 @@
 namespace kakeya::kernels {
 namespace {
 
-// Fewer inputs than this stay floats, whatever the CPU. Published models have more; the embedded pair has
-// not: its numbers are what other work is compared with, digit by digit, and must not change with AMX.
+// Fewer inputs than this stay floats, whatever the CPU. Published models that run here have as many; the
+// embedded pair has not: its numbers are what other work is compared with, digit by digit, and must not
+// change with AMX.
 constexpr std::size_t kFewestInputs = 1024;
 
 }  // namespace

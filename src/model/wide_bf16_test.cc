@@ -1,5 +1,7 @@
 // bf16 matrices as wide as those of published models, which are multiplied by bf16 dot products where the CPU
 // has them; the matrices of the golden checkpoints are too small for that.
+#include <unistd.h>
+
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -72,7 +74,9 @@ class WideModel : public ::testing::Test {
     return out;
   }
 
-  const std::filesystem::path folder_ = std::filesystem::path(::testing::TempDir()) / "kakeya-wide-bf16";
+  // Tests run side by side in several processes.
+  const std::filesystem::path folder_ =
+      std::filesystem::path(::testing::TempDir()) / ("kakeya-wide-bf16-" + std::to_string(getpid()));
   const std::vector<Token> ids_ = testing::random_tokens(75, kVocab, 21);
 
  private:
