@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "kernels/panel_layout.h"
 #include "kernels/panel_targets.h"
@@ -62,18 +63,6 @@ KAKEYA_INLINE void store_rows(const __m512 (&acc)[R], std::size_t output, std::s
   }
 }
 
-// Products of `count` blocks with codes and rows one after another, `x_bytes` a block. `before` is called
-// with the number of blocks of the product to come.
-template <WeightType kType, Fit kFit, class Before>
-KAKEYA_INLINE void multiply_phase(const std::int8_t* x, std::size_t x_bytes, const BlockCodes* codes,
-                                  std::size_t count, Sums* sums, Before before) {
-  constexpr std::size_t kStep = kProductBlocks<kType, kFit>, kBlockSums = kParts<kType> * kUnitRows<kFit>;
-  for (std::size_t i = 0; i < count; i += kStep, x += kStep * x_bytes, sums += kStep * kBlockSums) {
-    before(kStep);
-    multiply<kType, kFit>(x, codes[i], sums);
-  }
-}
-
 // Panels [first, end) for the only group of rows: weights are unpacked on the way. Phase by phase, so that
 // the activations at work stay in the first-level cache; its misses are left to the weights. Products first,
 // then their sums, between which the next phase is unpacked. Lanes of rows beyond x.rows hold what is there.
@@ -87,7 +76,7 @@ void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first,
   std::size_t own = 0;  // whose scales are this phase's
   BlockAt<kType> from = {next.tile()};
   for (std::size_t i = 0; i < next.count(); ++i, from.next(tiles)) {
-    unpack(tiles, from.tile, from.j, scratch.phase_codes[i], scratch.phase_scales[own][i]);
+    unpack<kType, kFit>(tiles, from.tile, from.j, scratch.phase_codes[i], scratch.phase_scales[own][i]);
   }
   for (std::size_t b = 0; b < blocks; b += kPhase) {
     const std::size_t count = std::min(kPhase, blocks - b);
@@ -102,7 +91,7 @@ void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first,
     for (std::size_t panel = first; panel < end; ++panel, acc_sums += Int8Rows::kGroup, own ^= 1) {
       next.next();
       fetcher.start_phase();
-      multiply_phase<kType, kFit>(rows, x_bytes, scratch.phase_codes, count, scratch.sums,
+      multiply_phase<kType, kFit>({rows, x_bytes, scratch.phase_codes, scratch.sums}, count,
                                   [&](std::size_t n) { fetcher.ask(n); });
       __m512 acc[R];
       KAKEYA_UNROLL
@@ -121,7 +110,7 @@ void add_panels(const Tiles<kType>& tiles, const Int8Rows& x, std::size_t first,
       for (; scales != scales_end; ++scales, sums += kBlockSums, x_scales += x.rows, x_sums += x.rows) {
         fetcher.ask(1);
         if (to_scales != to_end) {
-          unpack(tiles, from.tile, from.j, to, *to_scales);
+          unpack<kType, kFit>(tiles, from.tile, from.j, to, *to_scales);
           from.next(tiles);
           to += kBlockCodes;
           ++to_scales;
@@ -159,7 +148,7 @@ void add_slice(const Int8Rows& x, const Slice& slice, Rows<float> y, std::size_t
   const std::size_t x_bytes = x.rows * kActivationBlock;
   for (std::size_t i = slice.first; i < slice.last; i += kPhase) {
     const std::size_t at = i - slice.first, count = std::min(kPhase, slice.last - i);
-    multiply_phase<kType, kFit>(x.codes + i * x_bytes, x_bytes, scratch.codes + at, count, scratch.sums,
+    multiply_phase<kType, kFit>({x.codes + i * x_bytes, x_bytes, scratch.codes + at, scratch.sums}, count,
                                 [&](std::size_t) { lines.ask(); });
     const Sums* sums = scratch.sums;
     const BlockScales *scales = scratch.scales + at, *scales_end = scales + count;
@@ -206,12 +195,13 @@ struct Matmul {
       }
       return;
     }
-    const TileRegisters registers(panel_tiles_config(Int8Rows::kGroup, last_rows, kInputs));
+    const std::size_t group_rows = groups == 1 ? last_rows : Int8Rows::kGroup;
+    const TileRegisters registers(panel_tiles_config(group_rows, last_rows, kInputs));
     if (groups == 1) {
       for (std::size_t panel = begin; panel < end; panel += kPanels) {
         const std::size_t panel_end = std::min(end, panel + kPanels);
         for_rows(x.rows, [&]<std::size_t R>() {
-          add_panels<kType, Fit::kLast, R>(tiles, x, panel, panel_end, y, last, scratch);
+          add_panels<kType, Fit::kGroup, R>(tiles, x, panel, panel_end, y, last, scratch);
         });
       }
       return;
@@ -235,7 +225,7 @@ struct Matmul {
       const std::size_t b_end = std::min(blocks, b + kSlice);
       const std::uint8_t* from = block.tile;
       for (std::size_t i = b; i < b_end; ++i, block.next(tiles)) {
-        unpack(tiles, block.tile, block.j, scratch.codes[i - b], scratch.scales[i - b]);
+        unpack<kType, Fit::kGroup>(tiles, block.tile, block.j, scratch.codes[i - b], scratch.scales[i - b]);
       }
       // The next slice is asked for meanwhile, or the start of the next panel.
       const std::size_t slice_tiles = (b_end - b + tiles.tile_blocks() - 1) / tiles.tile_blocks();

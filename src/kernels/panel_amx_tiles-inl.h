@@ -8,8 +8,8 @@ constexpr std::size_t kPairRows = 8;
 
 // How rows of activations and units fill the tiles. A unit is what has one scale: a block, of Q6_K a half.
 enum class Fit {
-  kGroup,  // 16 rows
-  kLast,   // the last, shorter group
+  kGroup,  // up to 16 rows
+  kLast,   // the last, shorter group of several
   // Up to eight rows with two units at once: sums 0 to 7 of the first, 8 to 15 of the second. A row has zeros
   // where the other unit's codes are. A store of a tile takes as long for eight rows as for sixteen.
   kPaired,
@@ -29,16 +29,21 @@ constexpr bool kSigned = panel_layout(kType).zero != 0;
 template <Fit kFit>
 constexpr std::size_t kUnitRows = kFit == Fit::kPaired ? kPairRows : Int8Rows::kGroup;
 
-// Tiles: sums, activations and weights; sums and activations again for the last, shorter group.
-constexpr int kSums = 0, kRows = 1, kCodes = 2, kLastSums = 3, kLastRows = 4;
+// Tiles: sums of products in turn, activations and weights; sums and activations again for the last, shorter
+// group of several.
+constexpr int kSums = 0, kRows = 3, kCodes = 4, kLastSums = 5, kLastRows = 7;
+// How many sums are in tiles at once: those of a product are stored when the next ones are under way. A store
+// right after its product waits for it, and the next product for the store.
+template <Fit kFit>
+constexpr std::size_t kInTiles = kFit == Fit::kLast ? kLastRows - kLastSums : kRows - kSums;
 
-// For tiles of `inputs` inputs: rows of whole groups and of the last.
+// For tiles of `inputs` inputs: rows of whole groups, or of the only one, and of the last.
 inline TileConfig panel_tiles_config(std::size_t rows, std::size_t last_rows, std::size_t inputs) {
   TileConfig config;
-  config.set(kSums, rows, 64);
+  for (int tile = kSums; tile < kRows; ++tile) config.set(tile, rows, 64);
   config.set(kRows, rows, inputs);
   config.set(kCodes, inputs / 4, 64);
-  config.set(kLastSums, last_rows, 64);
+  for (int tile = kLastSums; tile < kLastRows; ++tile) config.set(tile, last_rows, 64);
   config.set(kLastRows, last_rows, inputs);
   return config;
 }
@@ -64,17 +69,38 @@ using BlockCodes = std::uint8_t[kBlockCodes];
 // Integer sums of 16 outputs, a row after the other.
 using Sums = std::int32_t[kPanelOutputs];
 
-// The eight k-groups of a block less the zero point.
-template <WeightType kType>
+// Codes reach the tiles this many times: half of those of Q4_0 are then in place, and how sums become float
+// with few rows takes it off again.
+template <WeightType kType, Fit kFit>
+constexpr int kFold = kType == WeightType::kQ4_0&& kFit == Fit::kPaired ? 16 : 1;
+
+// Two k-groups of 4-bit codes that share bytes, less the zero point, times kFold. Bit matrices move halves of
+// bytes: one operation in place of a shift and a mask. nibble - 8 is the nibble with its bit 3 inverted,
+// taken as signed.
+template <WeightType kType, Fit kFit>
+KAKEYA_INLINE void load_pair(const std::uint8_t* p, __m512i& low, __m512i& high) {
+  const __m512i pair = load_vector(p);
+  if constexpr (kFold<kType, kFit> == 16) {
+    const __m512i flip = _mm512_set1_epi8(static_cast<char>(0x80));
+    const __m512i upper = _mm512_set1_epi8(static_cast<char>(0xf0));
+    low = _mm512_gf2p8affine_epi64_epi8(pair, _mm512_set1_epi64(0x01020408), 0x80);
+    high = _mm512_ternarylogic_epi32(pair, flip, upper, 0x28);  // (pair ^ flip) & upper
+  } else if constexpr (kSigned<kType>) {                        // bit 3 is copied upwards
+    low = _mm512_gf2p8affine_epi64_epi8(pair, _mm512_set1_epi64(0x0102040808080808), 0xf8);
+    high = _mm512_gf2p8affine_epi64_epi8(pair, _mm512_set1_epi64(0x1020408080808080), 0xf8);
+  } else {
+    low = _mm512_and_si512(pair, _mm512_set1_epi8(15));
+    high = _mm512_gf2p8affine_epi64_epi8(pair, _mm512_set1_epi64(0x1020408000000000), 0);
+  }
+}
+
+// The eight k-groups of a block less the zero point, times kFold.
+template <WeightType kType, Fit kFit>
 KAKEYA_INLINE void load_signed(const std::uint8_t* block, __m512i (&codes)[kBlockGroups]) {
-  if constexpr (kType == WeightType::kQ4_0) {
-    // A bit matrix takes a nibble to nibble - 8: bit 3 inverted, and copied upwards.
-    const __m512i low = _mm512_set1_epi64(0x0102040808080808);
-    const __m512i high = _mm512_set1_epi64(0x1020408080808080);
+  if constexpr (panel_layout(kType).block_bytes() == kBlockGroups / 2 * kPanelVector) {
     KAKEYA_UNROLL
-    for (std::size_t g = 0; g < kBlockGroups; ++g) {
-      const __m512i pair = load_vector(block + g / 2 * kPanelVector);
-      codes[g] = _mm512_gf2p8affine_epi64_epi8(pair, g % 2 == 0 ? low : high, 0xf8);
+    for (std::size_t g = 0; g < kBlockGroups; g += 2) {
+      load_pair<kType, kFit>(block + g / 2 * kPanelVector, codes[g], codes[g + 1]);
     }
     return;
   }
@@ -86,11 +112,11 @@ KAKEYA_INLINE void load_signed(const std::uint8_t* block, __m512i (&codes)[kBloc
   }
 }
 
-template <WeightType kType>
+template <WeightType kType, Fit kFit>
 KAKEYA_INLINE void unpack(const Tiles<kType>& tiles, const std::uint8_t* tile, std::size_t j,
                           std::uint8_t* to, BlockScales& to_scales) {
   __m512i codes[kBlockGroups];
-  load_signed<kType>(tiles.block(tile, j), codes);
+  load_signed<kType, kFit>(tiles.block(tile, j), codes);
   KAKEYA_UNROLL
   for (std::size_t g = 0; g < kBlockGroups; ++g) _mm512_store_si512(to + g * kPanelVector, codes[g]);
   const Scales scales = load_scales(tiles, tile, j);
@@ -106,26 +132,73 @@ constexpr std::size_t kProductBlocks = kFit == Fit::kPaired&& kParts<kType> == 1
 template <WeightType kType>
 constexpr std::size_t kPairedBytes = 2 * kPairRows * 2 * kActivationBlock / kParts<kType>;
 
-// sums [units, kUnitRows] = activations . codes, of as many blocks as a product takes.
+// What the products of some blocks read, one after another, and where their sums go: [products][16 rows].
 template <WeightType kType, Fit kFit>
-KAKEYA_INLINE void multiply(const std::int8_t* x, const std::uint8_t* codes, Sums* sums) {
-  constexpr int kSumsTile = kFit == Fit::kLast ? kLastSums : kSums;
-  constexpr int kRowsTile = kFit == Fit::kLast ? kLastRows : kRows;
-  constexpr std::size_t kInputs = kActivationBlock / kParts<kType>;
-  if constexpr (kFit == Fit::kPaired) {
-    tile_load<kCodes>(codes, kPanelVector);
-    tile_load<kRows>(x, 2 * kInputs);
-    tile_product<kSums, kRows, kSigned<kType>>();
-    tile_store<kSums>(sums);
+struct Products {
+  static constexpr std::size_t kInputs = kActivationBlock / kParts<kType>;
+  // Of a product a part of a block, or of a block as many products as it has parts.
+  static constexpr std::size_t kStep = kProductBlocks<kType, kFit>;
+  static constexpr std::size_t kOfBlock = kFit == Fit::kPaired ? 1 : kParts<kType>;
+
+  const std::int8_t* x;
+  std::size_t x_bytes;  // of a block
+  const BlockCodes* codes;
+  Sums* sums;
+
+  template <std::size_t kTile>
+  KAKEYA_INLINE void multiply(std::size_t i) const {
+    constexpr int kSumsTile = (kFit == Fit::kLast ? kLastSums : kSums) + static_cast<int>(kTile);
+    constexpr int kRowsTile = kFit == Fit::kLast ? kLastRows : kRows;
+    const std::size_t block = i / kOfBlock * kStep, part = i % kOfBlock;
+    tile_load<kCodes>(codes[block] + part * 4 * kPanelVector, kPanelVector);
+    tile_load<kRowsTile>(x + block * x_bytes + part * kInputs,
+                         kFit == Fit::kPaired ? 2 * kInputs : kActivationBlock);
+    tile_product<kSumsTile, kRowsTile, kSigned<kType>>();
+  }
+  template <std::size_t kTile>
+  KAKEYA_INLINE void store(std::size_t i) const {
+    tile_store<(kFit == Fit::kLast ? kLastSums : kSums) + static_cast<int>(kTile)>(
+        sums[i * Int8Rows::kGroup]);
+  }
+};
+
+// Calls f<0>() to f<n - 1>().
+template <class F, std::size_t... i>
+KAKEYA_INLINE void for_each(std::index_sequence<i...>, F f) {
+  (f.template operator()<i>(), ...);
+}
+
+// Products of `count` blocks. `before` is called with the number of blocks of the product to come.
+template <WeightType kType, Fit kFit, class Before>
+KAKEYA_INLINE void multiply_phase(const Products<kType, kFit>& p, std::size_t count, Before before) {
+  using All = Products<kType, kFit>;
+  constexpr std::size_t kTiles = kInTiles<kFit>, kPhaseProducts = kPhase / All::kStep * All::kOfBlock;
+  if (count != kPhase) {
+    for (std::size_t i = 0; i < count / All::kStep * All::kOfBlock; ++i) {
+      p.template multiply<0>(i);
+      p.template store<0>(i);
+    }
     return;
   }
-  KAKEYA_UNROLL
-  for (std::size_t part = 0; part < kParts<kType>; ++part) {
-    tile_load<kCodes>(codes + part * 4 * kPanelVector, kPanelVector);
-    tile_load<kRowsTile>(x + part * kInputs, kActivationBlock);
-    tile_product<kSumsTile, kRowsTile, kSigned<kType>>();
-    tile_store<kSumsTile>(sums + part * Int8Rows::kGroup);
-  }
+  for_each(std::make_index_sequence<kPhaseProducts + kTiles - 1>(),
+           [&]<std::size_t i>() KAKEYA_INLINE_LAMBDA {
+             if constexpr (i < kPhaseProducts) {
+               if constexpr (i % All::kOfBlock == 0) before(All::kStep);
+               p.template multiply<i % kTiles>(i);
+             }
+             if constexpr (i + 1 >= kTiles) p.template store<(i + 1) % kTiles>(i + 1 - kTiles);
+           });
+}
+
+// A sum as float, exactly. Beside tiles a core converts on one port only, which the multiplications need as
+// well, and adds on two. So with few rows, whose sums follow soon on their tiles, it is added to the bits of
+// 1.5 * 2^k, the unit of whose last place is one code: that is the number plus the sum. A sum is less than
+// 2^21 (32 * 127 * 255), and what is folded less than 2^20.
+template <WeightType kType, Fit kFit>
+KAKEYA_INLINE __m512 to_float(__m512i sum) {
+  if constexpr (kFit != Fit::kPaired) return _mm512_cvtepi32_ps(sum);
+  const __m512 base = _mm512_set1_ps(1.5f * (1 << 23) / kFold<kType, kFit>);
+  return _mm512_sub_ps(_mm512_castsi512_ps(_mm512_add_epi32(sum, _mm512_castps_si512(base))), base);
 }
 
 // Adds a block's sums [parts, kUnitRows] of R rows with their scales and scaled sums.
@@ -137,7 +210,7 @@ KAKEYA_INLINE void add_block(const Sums* sums, const BlockScales& scales, const 
     const __m512 scale = _mm512_load_ps(scales.scale[part]);
     KAKEYA_UNROLL
     for (std::size_t r = 0; r < R; ++r) {
-      const __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums[part * kUnitRows<kFit> + r]));
+      const __m512 sum = to_float<kType, kFit>(_mm512_load_si512(sums[part * kUnitRows<kFit> + r]));
       acc[r] = _mm512_fmadd_ps(sum, _mm512_mul_ps(scale, _mm512_set1_ps(x_scales[r])), acc[r]);
     }
   }

@@ -1,4 +1,5 @@
 // What the AVX-512 kernels of panels share: codes and scales of a block in registers. Included inside the
+// region of a file that compiles for AVX-512, after panel_tiles-inl.h.
 
 // A block's part of a panel: vectors of 16 outputs. `second` is the scale of inputs 16 to 31, for Q6_K alone.
 struct Scales {

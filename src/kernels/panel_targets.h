@@ -10,6 +10,7 @@
 #define KAKEYA_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define KAKEYA_INLINE inline __attribute__((always_inline))
+#define KAKEYA_INLINE_LAMBDA __attribute__((always_inline))
 
 #define KAKEYA_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)

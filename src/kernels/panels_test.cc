@@ -374,9 +374,12 @@ TEST_P(PanelVariant, ProductsMatchDoublePrecisionOnRoundedActivations) {
 TEST_P(PanelVariant, ProductsOfPanelsHaveTheBitsOfScalarForAnyNumberOfRows) {
   constexpr std::size_t kMostRows = 70;
   for (const Kind& kind : kKinds) {
-    // 12 panels, with few rows side by side as eight and four, and 3.
-    for (const auto& [in, out] : {std::pair<std::size_t, std::size_t>{256, 189}, {1280, 45}}) {
-      const File file(kind, out, kind.type == WeightType::kQ4_0 ? in + 32 : in, 6);
+    // 12 panels, with few rows side by side as eight and four, and 3; blocks in whole phases of eight or not,
+    // in pairs or not.
+    for (const auto& [in, out] :
+         {std::pair<std::size_t, std::size_t>{256, 189}, {1280, 45}, {288, 189}, {1376, 45}}) {
+      if (in % unit(kind) != 0) continue;
+      const File file(kind, out, in, 6);
       const Packed packed(file);
       const std::vector<float> x = random_floats(kMostRows * file.rows.in, 7);
       std::vector<float> expected(kMostRows * out);
@@ -388,6 +391,31 @@ TEST_P(PanelVariant, ProductsOfPanelsHaveTheBitsOfScalarForAnyNumberOfRows) {
         ops().panel_matmul_range(packed.weight, rounded.view, {y.data(), rows, out}, 0, out);
         ASSERT_EQ(0, std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)))
             << name_of(kind) << " in " << file.rows.in << " rows " << rows;
+      }
+    }
+  }
+}
+
+// Every code and every activation as far from zero as they come, and of one sign in a row.
+TEST_P(PanelVariant, TheLargestSumsHaveTheBitsOfScalar) {
+  const std::size_t in = 512, out = 32, most_rows = 20;
+  std::vector<float> x(most_rows * in);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = i / in % 3 == 0 ? -1.0f : 1.0f;
+  for (const Kind& kind : kKinds) {
+    for (const std::uint8_t code : {0x00, 0xff, 0x80, 0x7f}) {
+      File file(kind, out, in, 18);
+      const bool ggml = !is_affine(kind);
+      if (ggml && kind.type != WeightType::kQ4_0 && kind.type != WeightType::kQ8_0) continue;
+      for (std::size_t i = 0; i < file.codes.size(); ++i) {
+        if (!ggml || i % block_bytes(kind.type) >= sizeof(std::uint16_t)) file.codes[i] = code;  // not scales
+      }
+      const Packed packed(file);
+      for (std::size_t rows = 1; rows <= most_rows; ++rows) {
+        const Rounded rounded(ops(), x, rows, in);
+        std::vector<float> y(rows * out), expected(rows * out);
+        ops().panel_matmul_range(packed.weight, rounded.view, {y.data(), rows, out}, 0, out);
+        find("scalar")->panel_matmul_range(packed.weight, rounded.view, {expected.data(), rows, out}, 0, out);
+        ASSERT_TRUE(same(y, expected)) << name_of(kind) << " code " << int{code} << " rows " << rows;
       }
     }
   }
