@@ -30,8 +30,11 @@ namespace {
 // After the tiles.
 #include "kernels/panel_amx_walk-inl.h"
 
-// Below this number of rows the vector kernels are faster. Q6_K has twice the sums.
-constexpr std::size_t fewest_rows(WeightType type) { return type == WeightType::kQ6K ? 7 : 5; }
+// Below this number of rows the vector kernels are faster: they read memory faster, and the more bytes a
+// weight has the longer that decides.
+constexpr std::size_t fewest_rows(WeightType type) {
+  return panel_layout(type).block_bytes() > 5 * kPanelVector ? 9 : 7;
+}
 // Panels whose sums stay near while a phase of each is worked on.
 constexpr std::size_t kPanels = 32;
 // With several groups of rows: blocks of a panel that are unpacked once for all of them.

@@ -3,7 +3,7 @@
 // P>` for P panels side by side.
 //
 // Side by side, each panel is a stream of memory of its own. A core fetches ahead in several streams faster
-// than in one, with or without being asked to, and what activations need is loaded once for all panels.
+// than in one, and what activations need is loaded once for all panels.
 
 // Blocks of a slice: with more rows than a row block, that much of a panel stays in the first-level cache.
 constexpr std::size_t kSlice = 32;
@@ -12,8 +12,6 @@ constexpr std::size_t kRowRun = 1024;
 // How far ahead of use weights are asked for when they are read once and in order: far enough for a memory
 // that other programs keep busy. Not a multiple of 4096: all would fall on the same few places of a cache.
 constexpr std::size_t kAhead = 20736;
-// Streams that are as fast as one that is asked for.
-constexpr std::size_t kFewestTogether = 4;
 
 template <WeightType kType>
 using RowFunction = void (*)(const Tiles<kType>&, const Int8Rows&, const Step&, Rows<float>, std::size_t);
@@ -31,16 +29,12 @@ void add_group(const Tiles<kType>& tiles, const Int8Rows& x, Step step, Rows<flo
   }
 }
 
-// Panels [panel, end), as far as there are P of them for R rows and then half as many. Returns the first that
-// is left.
+// Panels [panel, end), as far as there are P of them for R rows. Returns the first that is left.
 template <WeightType kType, std::size_t R, std::size_t P>
 std::size_t add_side_by_side(const Tiles<kType>& tiles, const Int8Rows& x, Step step, std::size_t end,
                              Rows<float> y, std::size_t last) {
   if constexpr (P > 1) {
     for (; step.panel + P <= end; step.panel += P) add_rows<kType, R, P>(tiles, x, step, y, last);
-    if constexpr (P > kFewestTogether) {
-      return add_side_by_side<kType, R, P / 2>(tiles, x, step, end, y, last);
-    }
   }
   return step.panel;
 }

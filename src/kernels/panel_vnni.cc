@@ -1,5 +1,5 @@
 // Products of panels with AVX-512 VNNI: up to eight rows at a time, codes unpacked in registers once for all
-// of them; with few rows several panels at a time.
+// of them, and several panels at a time when there are no more.
 #include "kernels/panel_ops.h"
 
 #if defined(__x86_64__)
@@ -26,8 +26,11 @@ namespace {
 #include "kernels/panel_avx512-inl.h"
 
 constexpr std::size_t kRowBlock = 8;
-// With more rows a core is busy with one panel for as long as memory takes.
-constexpr std::size_t panels_together(std::size_t rows) { return rows == 1 ? 8 : rows <= 5 ? 4 : 1; }
+constexpr std::size_t panels_together(std::size_t) { return 4; }
+// How far ahead of use the lines of each of these panels are asked for: a core's own prefetcher brings them
+// to the second-level cache, and this the rest of the way. All lines, and evenly: some of them, or many at
+// once, are worse than none.
+constexpr std::size_t kAheadTogether = 896;
 
 using Four = int __attribute__((may_alias));
 // sums += four codes of each output . four activations, read where they are: GCC 12's intrinsic would put
@@ -99,17 +102,23 @@ KAKEYA_INLINE __m512 add_block(const __m512i (&codes)[kBlockGroups], const Scale
 
 template <WeightType kType, std::size_t R>
 KAKEYA_INLINE void add_tile_block(const Tiles<kType>& tiles, const std::uint8_t* tile, std::size_t j,
-                                  const Activations& x, __m512 (&acc)[R]) {
+                                  const std::uint8_t* block, const Activations& x, __m512 (&acc)[R]) {
   const Scales scales = load_scales(tiles, tile, j);
   if constexpr (R == 1 && panel_layout(kType).block_bytes() == kBlockGroups / 2 * kPanelVector) {
     const __m512i start = start_sum<kType>(x.negative_sums[0]);
-    acc[0] = add_sums<kType>(dot_of_pairs<kType>(tiles.block(tile, j), x.codes, start), scales, x, 0, acc[0]);
+    acc[0] = add_sums<kType>(dot_of_pairs<kType>(block, x.codes, start), scales, x, 0, acc[0]);
   } else {
     __m512i codes[kBlockGroups];
-    load_codes<kType>(tiles.block(tile, j), codes);
+    load_codes<kType>(block, codes);
     KAKEYA_UNROLL
     for (std::size_t r = 0; r < R; ++r) acc[r] = add_block<kType>(codes, scales, x, r, acc[r]);
   }
+}
+
+// Into the first-level cache, kAheadTogether bytes ahead.
+KAKEYA_INLINE void ask_lines(const std::uint8_t* p, std::size_t bytes) {
+  KAKEYA_UNROLL
+  for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + kAheadTogether + i, 0, 3);
 }
 
 // Block j of P panels.
@@ -117,7 +126,14 @@ template <WeightType kType, std::size_t R, std::size_t P>
 KAKEYA_INLINE void add_blocks(const Tiles<kType>& tiles, const std::uint8_t* tile, std::size_t j,
                               Activations& x, __m512 (&acc)[P][R]) {
   KAKEYA_UNROLL
-  for (std::size_t p = 0; p < P; ++p) add_tile_block(tiles, tile + p * tiles.panel_bytes, j, x, acc[p]);
+  for (std::size_t p = 0; p < P; ++p) {
+    const std::uint8_t* own = tile + p * tiles.panel_bytes;
+    const std::uint8_t* block = tiles.block(own, j);
+    // One address and constants, not an address a line.
+    asm("" : "+r"(block));
+    if constexpr (P > 1) ask_lines(block, Tiles<kType>::kLayout.block_bytes());
+    add_tile_block(tiles, own, j, block, x, acc[p]);
+  }
   x.next();
 }
 
@@ -141,6 +157,8 @@ void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Ro
   std::size_t blocks = step.last - step.first;
   for (; blocks >= tiles.tile_blocks(); blocks -= tiles.tile_blocks(), tile += tiles.tile_bytes()) {
     if (P == 1 && step.ahead != 0) prefetch_lines(tile, tiles.tile_bytes(), step.ahead);
+    for (std::size_t p = 0; P > 1 && p < P; ++p)
+      ask_lines(tile + p * tiles.panel_bytes, tiles.header_bytes());
     if constexpr (Tiles<kType>::kLayout.tile_blocks == 2 && !Tiles<kType>::kAffine) {
       add_blocks<kType>(tiles, tile, 0, block, acc);
       add_blocks<kType>(tiles, tile, 1, block, acc);

@@ -22,7 +22,7 @@ constexpr std::size_t kRowsPerRead = 16;
 // Columns that threads take are a multiple of this, so that full register blocks stay full.
 constexpr std::size_t kColumnStep = 8;
 // Large pieces are a multiple of this many columns: panels that kernels put side by side.
-constexpr std::size_t kWholeColumns = 8 * kPanelOutputs;
+constexpr std::size_t kWholeColumns = 4 * kPanelOutputs;
 // Columns that go through many split rows together, if there are so many.
 constexpr std::size_t kSplitColumns = 256;
 // Values that one task brings into other forms.
