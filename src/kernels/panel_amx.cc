@@ -33,10 +33,10 @@ namespace {
 // Below this number of rows the vector kernels are faster: they read memory faster, and the more bytes a
 // weight has the longer that decides.
 constexpr std::size_t fewest_rows(WeightType type) {
-  return panel_layout(type).block_bytes() > 5 * kPanelVector ? 9 : 7;
+  return panel_layout(type).block_bytes() > 5 * kPanelVector ? 8 : 7;
 }
 // Panels whose sums stay near while a phase of each is worked on.
-constexpr std::size_t kPanels = 32;
+constexpr std::size_t kPanels = 16;
 // With several groups of rows: blocks of a panel that are unpacked once for all of them.
 constexpr std::size_t kSlice = 16;
 // Codes of a run of rows, which stay in the second-level cache while panels go by, and the most rows of a

@@ -1,9 +1,6 @@
 // Which block comes when in the AMX kernels of panels. Included inside the region of panel_amx.cc, after
 // panel_amx_tiles-inl.h.
 
-// How far ahead of use weights are asked for when they are read once and in order.
-constexpr std::size_t kAhead = 9000;
-
 // Lines to ask for while a group of rows is at work.
 struct Lines {
   const std::uint8_t* at = nullptr;
@@ -68,38 +65,53 @@ class Phases {
   const std::uint8_t *start_, *at_;
 };
 
-// Asks for the lines of phases, evenly over time: a burst of requests waits for room in the queue of a cache.
+// Asks for the lines of phases, evenly over time and of kTogether phases by turns: a core's own prefetcher,
+// which follows each of them, is then ahead, and a request ends in the second-level cache. Requests that wait
+// for memory fill the few buffers of the first level, and everything else waits for those.
 template <WeightType kType>
 class Fetcher {
  public:
   // Asks for what is used first at once.
   explicit Fetcher(const Phases<kType>& phases)
       : phases_(phases), per_step_(phases.bytes() / 64 / kSteps), rest_(phases.bytes() / 64 % kSteps) {
-    for (std::size_t bytes = 0; bytes < kAhead; bytes += phases_.bytes(), phases_.next()) {
-      prefetch_lines(phases_.tile(), phases_.bytes(), 0);
-    }
+    for (std::size_t i = 0; i < kTogether; ++i, phases_.next()) ask_all(phases_.tile(), phases_.bytes());
   }
   KAKEYA_INLINE void start_phase() {
-    at_ = phases_.tile();
-    phases_.next();
+    if (left_ == 0) {
+      left_ = kTogether;
+      KAKEYA_UNROLL
+      for (std::size_t i = 0; i < kTogether; ++i, phases_.next()) at_[i] = phases_.tile();
+    }
+    --left_;
     ask_lines(kFixed ? kRest : rest_);
   }
   // A phase has a step for each block's product and one for its sums.
   KAKEYA_INLINE void ask(std::size_t steps) { ask_lines(steps * (kFixed ? kPerStep : per_step_)); }
 
  private:
+  static constexpr std::size_t kTogether = 4;
   static constexpr std::size_t kSteps = 2 * kPhase;
   static constexpr bool kFixed = !Tiles<kType>::kAffine;
   static constexpr std::size_t kLines =
       kFixed ? kPhase / Tiles<kType>::kLayout.tile_blocks * Tiles<kType>::kLayout.tile_bytes() / 64 : 0;
   static constexpr std::size_t kPerStep = kLines / kSteps, kRest = kLines % kSteps;
 
+  static void ask_all(const std::uint8_t* p, std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 3);
+  }
   KAKEYA_INLINE void ask_lines(std::size_t n) {
-    prefetch_lines(at_, 64 * n, 0);
-    at_ += 64 * n;
+    KAKEYA_UNROLL
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::uint8_t* p = at_[0];
+      __builtin_prefetch(p, 0, 3);
+      KAKEYA_UNROLL
+      for (std::size_t k = 0; k + 1 < kTogether; ++k) at_[k] = at_[k + 1];
+      at_[kTogether - 1] = p + 64;
+    }
   }
 
   Phases<kType> phases_;
   std::size_t per_step_, rest_;
-  const std::uint8_t* at_ = nullptr;
+  std::size_t left_ = 0;                    // phases until the next are found
+  const std::uint8_t* at_[kTogether] = {};  // the next lines, in turn
 };
