@@ -19,10 +19,14 @@ namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kReadTask = 16 * kMiB;
-constexpr std::uint64_t kLargestBuffer = 1024 * kMiB;
+constexpr std::uint64_t kUsualBuffer = 1024 * kMiB;
+constexpr std::uint64_t kOfCache =
+    4;  // a buffer has that many times the last-level cache, or part of it stays there
 // Rates are taken over short stretches: of a shared machine's time some are undisturbed.
 constexpr std::uint64_t kReadStretch = 4 * kReadTask;
-constexpr int kReadPasses = 2;
+// Without requests and with them by turns: which is faster depends on the machine.
+constexpr int kReadPasses = 4;
+constexpr std::size_t kReadAhead = 2048;
 constexpr int kPeakRuns = 20;
 constexpr double kPeakRunSeconds = 0.001;
 constexpr std::size_t kTasksPerThread = 4;
@@ -102,7 +106,8 @@ PassCost SpeedProbeImpl::cost(std::size_t depth, std::size_t rows, PassLogits lo
 
 Result<MemoryLimit> SpeedProbeImpl::memory_limit(std::uint64_t buffer_bytes) {
   const std::uint64_t available = process_memory().available_bytes;
-  std::uint64_t bytes = buffer_bytes == 0 ? kLargestBuffer : buffer_bytes;
+  const std::uint64_t usual = std::max(kUsualBuffer, kOfCache * last_level_cache_bytes());
+  std::uint64_t bytes = buffer_bytes == 0 ? usual : buffer_bytes;
   if (available != 0) bytes = std::min(bytes, available / 4);
   bytes = std::max(bytes / kReadStretch * kReadStretch, kReadStretch);
   const std::lock_guard turn(state_->pool_mutex);
@@ -116,9 +121,10 @@ Result<MemoryLimit> SpeedProbeImpl::memory_limit(std::uint64_t buffer_bytes) {
   out.last_level_cache_bytes = last_level_cache_bytes();
   for (std::uint64_t read = 0; read < kReadPasses * bytes; read += kReadStretch) {
     const auto stretch = buffer.bytes().subspan(read % bytes, kReadStretch);
+    const std::size_t ahead = read / bytes % 2 == 0 ? 0 : kReadAhead;
     const auto start = std::chrono::steady_clock::now();
     pool.parallel_for(kReadStretch / kReadTask, [&](std::size_t task, int) {
-      kernels::read_bytes(stretch.subspan(task * kReadTask, kReadTask));
+      kernels::read_bytes(stretch.subspan(task * kReadTask, kReadTask), ahead);
     });
     out.gbs = std::max(out.gbs, static_cast<double>(kReadStretch) / seconds_since(start) / 1e9);
   }

@@ -37,13 +37,18 @@ constexpr Entry kEntries[] = {
 
 }  // namespace
 
-void read_bytes(std::span<const std::byte> bytes) {
+void read_bytes(std::span<const std::byte> bytes, std::size_t ahead) {
   KAKEYA_CHECK(bytes.size() % (kStreams * kLineVectors * sizeof(Vector)) == 0);
   const auto* data = reinterpret_cast<const Vector*>(bytes.data());
   const std::size_t part = bytes.size() / kStreams / sizeof(Vector);
   const Vector *a = data, *b = data + part, *c = data + 2 * part, *d = data + 3 * part;
   Vector sums[kStreams] = {};
   for (std::size_t i = 0; i < part; i += kLineVectors) {
+    if (ahead != 0) {
+      for (const Vector* stream : {a, b, c, d}) {
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(stream + i) + ahead);
+      }
+    }
     KAKEYA_UNROLL_ALL
     for (std::size_t v = i; v < i + kLineVectors; ++v) {
       sums[0] ^= a[v];

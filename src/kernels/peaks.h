@@ -8,8 +8,9 @@
 
 namespace kakeya::kernels {
 
-// Reads every cache line once, as four streams. Whole KiB, the start on a multiple of 16.
-void read_bytes(std::span<const std::byte> bytes);
+// Reads every cache line once, as four streams, and asks for each `ahead` bytes before its turn (0: leaves
+// that to the core). Whole KiB, the start on a multiple of 16.
+void read_bytes(std::span<const std::byte> bytes, std::size_t ahead);
 
 // Independent instructions back to back, operands in registers.
 struct Int8Peak {

@@ -28,7 +28,7 @@ TEST(Int8Peak, IsThereForEveryVariantThatHasItsOwnProducts) {
 TEST(ReadBytes, TakesAnyWholeNumberOfKib) {
   for (const std::size_t kib : {0, 1, 3, 64}) {
     const std::vector<std::byte> bytes(kib * 1024, std::byte{1});
-    read_bytes(bytes);
+    for (const std::size_t ahead : {0, 64, 2048}) read_bytes(bytes, ahead);
   }
 }
 
