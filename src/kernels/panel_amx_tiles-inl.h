@@ -175,6 +175,7 @@ KAKEYA_INLINE void multiply_phase(const Products<kType, kFit>& p, std::size_t co
   constexpr std::size_t kTiles = kInTiles<kFit>, kPhaseProducts = kPhase / All::kStep * All::kOfBlock;
   if (count != kPhase) {
     for (std::size_t i = 0; i < count / All::kStep * All::kOfBlock; ++i) {
+      if (i % All::kOfBlock == 0) before(All::kStep);
       p.template multiply<0>(i);
       p.template store<0>(i);
     }

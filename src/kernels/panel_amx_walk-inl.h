@@ -74,7 +74,9 @@ class Fetcher {
   // Asks for what is used first at once.
   explicit Fetcher(const Phases<kType>& phases)
       : phases_(phases), per_step_(phases.bytes() / 64 / kSteps), rest_(phases.bytes() / 64 % kSteps) {
-    for (std::size_t i = 0; i < kTogether; ++i, phases_.next()) ask_all(phases_.tile(), phases_.bytes());
+    for (std::size_t i = 0; i < kTogether; ++i, phases_.next()) {
+      prefetch_lines<Into::kFirstLevel>(phases_.tile(), phases_.bytes(), 0);
+    }
   }
   KAKEYA_INLINE void start_phase() {
     if (left_ == 0) {
@@ -96,9 +98,6 @@ class Fetcher {
       kFixed ? kPhase / Tiles<kType>::kLayout.tile_blocks * Tiles<kType>::kLayout.tile_bytes() / 64 : 0;
   static constexpr std::size_t kPerStep = kLines / kSteps, kRest = kLines % kSteps;
 
-  static void ask_all(const std::uint8_t* p, std::size_t bytes) {
-    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 3);
-  }
   KAKEYA_INLINE void ask_lines(std::size_t n) {
     KAKEYA_UNROLL
     for (std::size_t i = 0; i < n; ++i) {

@@ -6,7 +6,7 @@
 //                         int32; words[g]: the four activations of k-group g in all lanes (RowWords)
 
 constexpr std::size_t kRowBlock = 4;
-constexpr std::size_t panels_together(std::size_t) { return 1; }
+constexpr std::size_t kTogether = 1;
 constexpr std::size_t kHalf = kPanelOutputs / 2;
 
 template <WeightType kType>

@@ -2,7 +2,7 @@
 // pairs of rows matrix products where KAKEYA_PANEL_MATRIX_PRODUCTS is defined.
 
 constexpr std::size_t kRowBlock = 4;
-constexpr std::size_t panels_together(std::size_t) { return 1; }
+constexpr std::size_t kTogether = 1;
 constexpr std::size_t kQuads = kPanelOutputs / 4;
 
 // 8-bit codes take part as signed, less 128; the others fit as they are.

@@ -1,6 +1,6 @@
 // The loops around what the including file defines: kRowBlock, `add_rows<kType, R>` for R <= kRowBlock rows
-// through some blocks of a panel, `panels_together(R)` and, where that is more than 1, `add_rows<kType, R,
-// P>` for P panels side by side.
+// through some blocks of a panel, kTogether and, where that is more than 1, `add_rows<kType, R, kTogether>`
+// for so many panels side by side.
 //
 // Side by side, each panel is a stream of memory of its own. A core fetches ahead in several streams faster
 // than in one, and what activations need is loaded once for all panels.
@@ -29,12 +29,14 @@ void add_group(const Tiles<kType>& tiles, const Int8Rows& x, Step step, Rows<flo
   }
 }
 
-// Panels [panel, end), as far as there are P of them for R rows. Returns the first that is left.
-template <WeightType kType, std::size_t R, std::size_t P>
+// Panels [panel, end), as far as there are kTogether of them, for R rows. Returns the first that is left.
+template <WeightType kType, std::size_t R>
 std::size_t add_side_by_side(const Tiles<kType>& tiles, const Int8Rows& x, Step step, std::size_t end,
                              Rows<float> y, std::size_t last) {
-  if constexpr (P > 1) {
-    for (; step.panel + P <= end; step.panel += P) add_rows<kType, R, P>(tiles, x, step, y, last);
+  if constexpr (kTogether > 1) {
+    for (; step.panel + kTogether <= end; step.panel += kTogether) {
+      add_rows<kType, R, kTogether>(tiles, x, step, y, last);
+    }
   }
   return step.panel;
 }
@@ -43,7 +45,7 @@ using SideFunction = std::size_t (*)(const Tiles<kType>&, const Int8Rows&, Step,
                                      std::size_t);
 template <WeightType kType, std::size_t... kIndex>
 constexpr std::array<SideFunction<kType>, kRowBlock> side_functions(std::index_sequence<kIndex...>) {
-  return {add_side_by_side<kType, kIndex + 1, panels_together(kIndex + 1)>...};
+  return {add_side_by_side<kType, kIndex + 1>...};
 }
 
 template <WeightType kType>

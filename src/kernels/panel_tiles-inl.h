@@ -40,13 +40,15 @@ struct Tiles {
   const std::uint8_t* data;
 };
 
-// Bytes, a line at a time, that will be read `ahead` bytes after `p`; into the second-level cache, since the
-// first one has no room for what is on its way from memory.
+// Where lines are asked into: the first-level cache has no room for much that is on its way from memory.
+enum class Into { kSecondLevel = 2, kFirstLevel = 3 };
+// Asks for bytes, a line at a time, that will be read `ahead` bytes after `p`.
+template <Into kInto = Into::kSecondLevel>
 KAKEYA_INLINE void prefetch_lines(const std::uint8_t* p, std::size_t bytes, std::size_t ahead) {
   p += ahead;
   asm("" : "+r"(p));  // one address and constants, not an address a line
   KAKEYA_UNROLL
-  for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, 2);
+  for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 0, static_cast<int>(kInto));
 }
 
 template <class F>

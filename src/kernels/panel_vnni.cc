@@ -26,7 +26,7 @@ namespace {
 #include "kernels/panel_avx512-inl.h"
 
 constexpr std::size_t kRowBlock = 8;
-constexpr std::size_t panels_together(std::size_t) { return 4; }
+constexpr std::size_t kTogether = 4;
 // How far ahead of use the lines of each of these panels are asked for: a core's own prefetcher brings them
 // to the second-level cache, and this the rest of the way. All lines, and evenly: some of them, or many at
 // once, are worse than none.
@@ -102,23 +102,17 @@ KAKEYA_INLINE __m512 add_block(const __m512i (&codes)[kBlockGroups], const Scale
 
 template <WeightType kType, std::size_t R>
 KAKEYA_INLINE void add_tile_block(const Tiles<kType>& tiles, const std::uint8_t* tile, std::size_t j,
-                                  const std::uint8_t* block, const Activations& x, __m512 (&acc)[R]) {
+                                  const Activations& x, __m512 (&acc)[R]) {
   const Scales scales = load_scales(tiles, tile, j);
   if constexpr (R == 1 && panel_layout(kType).block_bytes() == kBlockGroups / 2 * kPanelVector) {
     const __m512i start = start_sum<kType>(x.negative_sums[0]);
-    acc[0] = add_sums<kType>(dot_of_pairs<kType>(block, x.codes, start), scales, x, 0, acc[0]);
+    acc[0] = add_sums<kType>(dot_of_pairs<kType>(tiles.block(tile, j), x.codes, start), scales, x, 0, acc[0]);
   } else {
     __m512i codes[kBlockGroups];
-    load_codes<kType>(block, codes);
+    load_codes<kType>(tiles.block(tile, j), codes);
     KAKEYA_UNROLL
     for (std::size_t r = 0; r < R; ++r) acc[r] = add_block<kType>(codes, scales, x, r, acc[r]);
   }
-}
-
-// Into the first-level cache, kAheadTogether bytes ahead.
-KAKEYA_INLINE void ask_lines(const std::uint8_t* p, std::size_t bytes) {
-  KAKEYA_UNROLL
-  for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + kAheadTogether + i, 0, 3);
 }
 
 // Block j of P panels.
@@ -128,11 +122,11 @@ KAKEYA_INLINE void add_blocks(const Tiles<kType>& tiles, const std::uint8_t* til
   KAKEYA_UNROLL
   for (std::size_t p = 0; p < P; ++p) {
     const std::uint8_t* own = tile + p * tiles.panel_bytes;
-    const std::uint8_t* block = tiles.block(own, j);
-    // One address and constants, not an address a line.
-    asm("" : "+r"(block));
-    if constexpr (P > 1) ask_lines(block, Tiles<kType>::kLayout.block_bytes());
-    add_tile_block(tiles, own, j, block, x, acc[p]);
+    if constexpr (P > 1) {
+      prefetch_lines<Into::kFirstLevel>(tiles.block(own, j), Tiles<kType>::kLayout.block_bytes(),
+                                        kAheadTogether);
+    }
+    add_tile_block(tiles, own, j, x, acc[p]);
   }
   x.next();
 }
@@ -156,9 +150,13 @@ void add_rows(const Tiles<kType>& tiles, const Int8Rows& x, const Step& step, Ro
   const std::uint8_t* tile = tiles.tile(step.panel, step.first);
   std::size_t blocks = step.last - step.first;
   for (; blocks >= tiles.tile_blocks(); blocks -= tiles.tile_blocks(), tile += tiles.tile_bytes()) {
-    if (P == 1 && step.ahead != 0) prefetch_lines(tile, tiles.tile_bytes(), step.ahead);
-    for (std::size_t p = 0; P > 1 && p < P; ++p)
-      ask_lines(tile + p * tiles.panel_bytes, tiles.header_bytes());
+    if constexpr (P > 1) {
+      for (std::size_t p = 0; p < P; ++p) {
+        prefetch_lines<Into::kFirstLevel>(tile + p * tiles.panel_bytes, tiles.header_bytes(), kAheadTogether);
+      }
+    } else if (step.ahead != 0) {
+      prefetch_lines(tile, tiles.tile_bytes(), step.ahead);
+    }
     if constexpr (Tiles<kType>::kLayout.tile_blocks == 2 && !Tiles<kType>::kAffine) {
       add_blocks<kType>(tiles, tile, 0, block, acc);
       add_blocks<kType>(tiles, tile, 1, block, acc);
