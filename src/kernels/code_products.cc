@@ -88,6 +88,7 @@ void sums(const PairRows& weights, const std::int8_t* values, Rows<float> y) {
 const CodeProducts& scalar_code_products() {
   static constexpr CodeProducts kTable = {.name = "scalar",
                                           .code_bytes = 1,
+                                          .unit = nullptr,
                                           .round = round_pair,
                                           .exp_sum = exp_sum,
                                           .scores = scores,
@@ -99,6 +100,7 @@ const CodeProducts* find_code_products(std::string_view name) {
 #if defined(__x86_64__)
   static constexpr CodeProducts kAvx2 = {.name = "avx2",
                                          .code_bytes = 1,
+                                         .unit = nullptr,
                                          .round = round_pair_avx2,
                                          .exp_sum = exp_sum_avx2,
                                          .scores = code_scores_avx2,
@@ -107,6 +109,7 @@ const CodeProducts* find_code_products(std::string_view name) {
   if ((name == kAvx2.name || name == "avx512") && has_avx2()) return &kAvx2;
   static constexpr CodeProducts kAvx2Vnni = {.name = "avx2_vnni",
                                              .code_bytes = 1,
+                                             .unit = nullptr,
                                              .round = round_pair_avx2,
                                              .exp_sum = exp_sum_avx2,
                                              .scores = code_scores_avx2_vnni,
@@ -114,6 +117,7 @@ const CodeProducts* find_code_products(std::string_view name) {
   if (name == kAvx2Vnni.name && has_avx_vnni()) return &kAvx2Vnni;
   static constexpr CodeProducts kVnni = {.name = "avx512_vnni",
                                          .code_bytes = 1,
+                                         .unit = nullptr,
                                          .round = round_pair_avx512,
                                          .exp_sum = exp_sum_avx512,
                                          .scores = code_scores_vnni,
@@ -121,6 +125,7 @@ const CodeProducts* find_code_products(std::string_view name) {
   if (name == kVnni.name && has_avx512_vnni()) return &kVnni;
   static constexpr CodeProducts kAmx = {.name = "amx",
                                         .code_bytes = 1,
+                                        .unit = &kInt8Tiles,
                                         .round = round_pair_avx512,
                                         .exp_sum = exp_sum_avx512,
                                         .scores = code_scores_amx,
@@ -129,6 +134,7 @@ const CodeProducts* find_code_products(std::string_view name) {
 #elif defined(KAKEYA_ARM_TARGETS)
   static constexpr CodeProducts kDotprod = {.name = "neon_dotprod",
                                             .code_bytes = 1,
+                                            .unit = nullptr,
                                             .round = round_pair_neon,
                                             .exp_sum = exp_sum_neon,
                                             .scores = code_scores_dotprod,
@@ -136,6 +142,7 @@ const CodeProducts* find_code_products(std::string_view name) {
   if (name == kDotprod.name && has_neon_dotprod()) return &kDotprod;
   static constexpr CodeProducts kI8mm = {.name = "neon_i8mm",
                                          .code_bytes = 1,
+                                         .unit = nullptr,
                                          .round = round_pair_neon,
                                          .exp_sum = exp_sum_neon,
                                          .scores = code_scores_i8mm,
@@ -150,6 +157,7 @@ const Bf16Products* find_bf16_products(std::string_view name) {
 #if defined(__x86_64__)
   static constexpr Bf16Products kAmx = {.products = {.name = "amx",
                                                      .code_bytes = 2,
+                                                     .unit = &kBf16Tiles,
                                                      .round = split_bf16_amx,
                                                      .exp_sum = exp_sum_avx512,
                                                      .scores = bf16_scores_amx,
@@ -159,6 +167,7 @@ const Bf16Products* find_bf16_products(std::string_view name) {
   if (name == kAmx.products.name && has_amx_bf16()) return &kAmx;
   static constexpr Bf16Products kAvx512 = {.products = {.name = "avx512",
                                                         .code_bytes = 2,
+                                                        .unit = nullptr,
                                                         .round = keep_floats_avx512,
                                                         .exp_sum = exp_sum_avx512,
                                                         .scores = bf16_scores_avx512,

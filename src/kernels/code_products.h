@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/line_requests.h"
 #include "base/rows.h"
 
 namespace kakeya::kernels {
@@ -47,9 +48,19 @@ struct PairRows {
 // dims and runs of rows are at most this.
 inline constexpr std::size_t kMostProducts = 1024;
 
+// A part of a core that falls asleep between calls and takes longer to wake than a call needs. Between hold()
+// and release(), calls of one thread, stir() every few hundred nanoseconds keeps it awake. No result depends
+// on any of them.
+struct SleepyUnit {
+  void (*hold)(std::size_t rows);  // of the calls to come
+  void (*stir)();
+  void (*release)();
+};
+
 struct CodeProducts {
   const char* name;  // as Table::name
   std::size_t code_bytes;
+  const SleepyUnit* unit;  // that multiplies; null where it never sleeps
 
   // Rounds x[i] * factors[i] (x[i] when factors is null) to row `row` of out. A row with NaN or infinity
   // gets the step NaN; every step of bf16 is 1 or NaN. out.cols is a multiple of 64.
@@ -65,6 +76,23 @@ struct CodeProducts {
   void (*sums)(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 };
 
+// Holds the unit of `products`, which may be null, for calls with `rows` rows.
+class HeldUnit {
+ public:
+  HeldUnit(const CodeProducts* products, std::size_t rows)
+      : unit_(products != nullptr ? products->unit : nullptr) {
+    if (unit_ != nullptr) unit_->hold(rows);
+  }
+  ~HeldUnit() {
+    if (unit_ != nullptr) unit_->release();
+  }
+  HeldUnit(const HeldUnit&) = delete;
+  HeldUnit& operator=(const HeldUnit&) = delete;
+
+ private:
+  const SleepyUnit* unit_;
+};
+
 const CodeProducts& scalar_code_products();
 // The variant of int8 codes for the table of that name; null when this build or CPU lacks it or has nothing
 // faster than products of floats.
@@ -72,9 +100,9 @@ const CodeProducts* find_code_products(std::string_view name);
 
 // Stored rows of bf16, dense.
 struct Bf16Rows {
-  const std::byte* rows = nullptr;  // [count, dim]
-  std::size_t count = 0, dim = 0;   // 1 <= count <= 64; dim is a multiple of 64
-  const std::byte* next = nullptr;  // as many rows that are wanted next, asked into the cache; or null
+  const std::byte* rows = nullptr;       // [count, dim]
+  std::size_t count = 0, dim = 0;        // 1 <= count <= 64; dim is a multiple of 64
+  base::LineRequests* wanted = nullptr;  // asked for while rows are laid out, as many bytes; or null
 };
 // Products of bf16 codes, and stored rows as such codes. Keys come in whole blocks, any codes beyond the last
 // row of x; values always 64 rows, zeros there.

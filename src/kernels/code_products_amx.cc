@@ -47,7 +47,8 @@ struct Factors {
 };
 
 struct Int8 {
-  static constexpr int kCodes = 5;  // to 7 in turn
+  static constexpr std::size_t kBytes = 1;  // PairRows::part_bytes
+  static constexpr int kCodes = 5;          // to 7 in turn
   static std::size_t tile_rows(std::size_t rows) { return 2 * rows; }
   static KAKEYA_INLINE void load_rows(const Factors& x, std::size_t step) {
     tile_load<kRows>(x.rows + 64 * step, x.row_bytes);
@@ -58,12 +59,16 @@ struct Int8 {
     tile_load<kTile>(codes, 64);
     asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kTile));
   }
+  static void stir() {
+    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums - 1), "i"(kRows), "i"(kCodes));
+  }
   static KAKEYA_INLINE __m512 sum(const TileSums& sums, std::size_t row, std::size_t rows) {
     return joined(sums[row], sums[rows + row]);
   }
 };
 
 struct Bf16 {
+  static constexpr std::size_t kBytes = 2;
   static constexpr int kLow = kRows + 1, kCodes = 6;  // and 7
   static std::size_t tile_rows(std::size_t rows) { return rows; }
   static KAKEYA_INLINE void load_rows(const Factors& x, std::size_t step) {
@@ -78,13 +83,59 @@ struct Bf16 {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kRows), "i"(kTile));
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kLow), "i"(kTile));
   }
+  static void stir() {
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums - 1), "i"(kRows), "i"(kCodes));
+  }
   static KAKEYA_INLINE __m512 sum(const TileSums& sums, std::size_t row, std::size_t) {
     return _mm512_castsi512_ps(sums[row]);
   }
 };
 
+// What this thread's tiles are set for: groups of so many rows, or 0.
 template <class Code>
-KAKEYA_INLINE void multiply(const Factors& x, TileSums (&sums)[kSums]) {
+thread_local std::size_t held_rows = 0;
+
+template <class Code>
+void set_tiles(std::size_t rows) {
+  const TileConfig config = code_tiles_config(Code::tile_rows(rows), Code::kCodes);
+  asm volatile("ldtilecfg %0" ::"m"(config));
+}
+
+// Tiles for groups of `rows` rows, for one call. Setting them takes as long as a small product: those that
+// hold() has set stay.
+template <class Code>
+class GroupTiles {
+ public:
+  explicit GroupTiles(std::size_t rows) : held_(held_rows<Code>), own_(held_ != rows) {
+    if (own_) set_tiles<Code>(rows);
+  }
+  ~GroupTiles() {
+    if (!own_) return;
+    held_ != 0 ? set_tiles<Code>(held_) : asm_release();
+  }
+  GroupTiles(const GroupTiles&) = delete;
+  GroupTiles& operator=(const GroupTiles&) = delete;
+
+ private:
+  static void asm_release() { asm volatile("tilerelease"); }
+
+  std::size_t held_;
+  bool own_;
+};
+
+template <class Code>
+void hold_tiles(std::size_t rows) {
+  held_rows<Code> = std::min(rows, PairRows{.part_bytes = Code::kBytes}.group_size());
+  set_tiles<Code>(held_rows<Code>);
+}
+template <class Code>
+void release_tiles() {
+  held_rows<Code> = 0;
+  asm volatile("tilerelease");
+}
+
+template <class Code>
+KAKEYA_INLINE void multiply(const Factors& x) {
   tile_clear<0>();
   tile_clear<1>();
   tile_clear<2>();
@@ -96,6 +147,9 @@ KAKEYA_INLINE void multiply(const Factors& x, TileSums (&sums)[kSums]) {
     Code::template add<2>(x.codes[2] + at);
     Code::template add<3>(x.codes[3] + at);
   }
+}
+
+KAKEYA_INLINE void store_sums(TileSums (&sums)[kSums]) {
   tile_store<0>(sums[0]);
   tile_store<1>(sums[1]);
   tile_store<2>(sums[2]);
@@ -110,16 +164,19 @@ KAKEYA_INLINE void for_groups(const PairRows& x, const F& f) {
   if (rest > 0) f(full, full + 1, rest);
 }
 
-// Calls start(i, sums) for i in [0, n) in turn and finish(i, sums) one later: sums just stored are not yet
-// where loads find them.
+// Calls start(i) for i in [0, n) in turn, which multiplies, and finish(i, sums) one later: sums just stored
+// are not yet where loads find them. The loads of one product come before the stores of the next, which lie
+// in the same place: a load behind a store that agrees with it in the lowest 12 bits of the address waits for
+// it.
 template <class Start, class Finish>
 KAKEYA_INLINE void pipeline(std::size_t n, const Start& start, const Finish& finish) {
-  alignas(64) TileSums ring[2][kSums];
+  alignas(64) TileSums sums[kSums];
   for (std::size_t i = 0; i < n; ++i) {
-    start(i, ring[i % 2]);
-    if (i > 0) finish(i - 1, ring[(i - 1) % 2]);
+    start(i);
+    if (i > 0) finish(i - 1, sums);
+    store_sums(sums);
   }
-  if (n > 0) finish(n - 1, ring[(n - 1) % 2]);
+  if (n > 0) finish(n - 1, sums);
 }
 
 template <class Code>
@@ -131,15 +188,15 @@ struct Scores {
   Rows<float> out;
 
   void operator()(std::size_t first, std::size_t last, std::size_t rows) const {
-    const TileRegisters registers(code_tiles_config(Code::tile_rows(rows), Code::kCodes));
+    const GroupTiles<Code> tiles(rows);
     const std::size_t runs = (n / 16 + kSums - 1) / kSums;
-    const auto start = [&](std::size_t i, TileSums(&sums)[kSums]) __attribute__((always_inline)) {
+    const auto start = [&](std::size_t i) __attribute__((always_inline)) {
       const std::size_t bytes = queries.row_bytes(), block = i % runs * kSums;
       Factors x = {queries.group(first + i / runs), rows, bytes, {}, kTileBytes, bytes / 64};
       // Of four blocks of keys; the last stands for those beyond it.
       for (std::size_t b = 0; b < kSums; ++b)
         x.codes[b] = keys + std::min(block + b, n / 16 - 1) * 16 * bytes;
-      multiply<Code>(x, sums);
+      multiply<Code>(x);
     };
     const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
       const std::size_t row = (first + i / runs) * queries.group_size(), block = i % runs * kSums;
@@ -164,13 +221,13 @@ struct Sums {
   Rows<float> y;
 
   void operator()(std::size_t first, std::size_t last, std::size_t rows) const {
-    const TileRegisters registers(code_tiles_config(Code::tile_rows(rows), Code::kCodes));
-    const std::size_t groups = last - first, tiles = y.cols / 16, runs = tiles / kSums;
-    const auto start = [&](std::size_t i, TileSums(&sums)[kSums]) __attribute__((always_inline)) {
+    const GroupTiles<Code> tiles(rows);
+    const std::size_t groups = last - first, columns = y.cols / 16, runs = columns / kSums;
+    const auto start = [&](std::size_t i) __attribute__((always_inline)) {
       const std::size_t bytes = weights.row_bytes();
-      Factors x = {weights.group(first + i % groups), rows, bytes, {}, tiles * kTileBytes, bytes / 64};
+      Factors x = {weights.group(first + i % groups), rows, bytes, {}, columns * kTileBytes, bytes / 64};
       for (std::size_t b = 0; b < kSums; ++b) x.codes[b] = values + (i / groups * kSums + b) * kTileBytes;
-      multiply<Code>(x, sums);
+      multiply<Code>(x);
     };
     const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
       for (std::size_t r = 0; r < rows; ++r) {
@@ -195,6 +252,9 @@ void code_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size
 void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y) {
   for_groups(weights, Sums<Int8>{weights, values, y});
 }
+
+const SleepyUnit kInt8Tiles = {hold_tiles<Int8>, Int8::stir, release_tiles<Int8>};
+const SleepyUnit kBf16Tiles = {hold_tiles<Bf16>, Bf16::stir, release_tiles<Bf16>};
 
 // High: the upper half of the float as it is, so that what is left is exact; low: that, rounded to nearest.
 void split_bf16_amx(const float* x, const float* factors, const PairRows& out, std::size_t row) {

@@ -42,7 +42,9 @@ void code_sums_vnni(const PairRows& weights, const std::int8_t* values, Rows<flo
 void code_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                      Rows<float> scores);
 void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y);
+extern const SleepyUnit kInt8Tiles;
 // For has_amx_bf16().
+extern const SleepyUnit kBf16Tiles;
 void split_bf16_amx(const float* x, const float* factors, const PairRows& out, std::size_t row);
 void bf16_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                      Rows<float> scores);

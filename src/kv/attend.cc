@@ -42,6 +42,7 @@ std::size_t attend_task(const AttendJob& job, const AttendTask& task, AttendScra
   const Partial part = view_partial(job, scratch.segment.data());
   clear(total);
   if (!empty(task.range)) {
+    const kernels::HeldUnit unit(job.products, task.query_rows);
     load_queries(job, task, scratch);
     for (std::size_t s = task.range.first / kSegmentTokens; s * kSegmentTokens < task.range.last; ++s) {
       const std::size_t bad = attend_segment(job, task, s, part, scratch);
@@ -78,6 +79,7 @@ std::size_t attend_spread(const kernels::Compute& compute, const AttendJob& job,
     clear(part);
     if (empty(intersect(task.range, segment_range(segment)))) return;
     AttendScratch& own = scratch[static_cast<std::size_t>(thread)];
+    const kernels::HeldUnit unit(job.products, task.query_rows);
     load_queries(job, task, own);
     note_bad(bad_row, attend_segment(job, task, segment, part, own));
   });

@@ -11,8 +11,17 @@ namespace {
 // Keys are unpacked and multiplied so many at a time that they stay in the first-level cache.
 constexpr std::size_t kKeyRun = 256;  // of one byte a code
 static_assert(kSegmentTokens <= kernels::kMostProducts && kSegmentTokens % kKeyRun == 0);
+static_assert(kSegmentTokens / kPageTokens <= base::LineRequests::kMostPlaces);
 std::size_t key_run(const AttendJob& job) {
   return std::max(kPageTokens, kKeyRun / job.products->code_bytes);
+}
+
+// From now on the pages of the segment that begins at `first` are asked for, by turns.
+void want_segment(const AttendJob& job, const AttendTask& task, const RowStore& store, std::size_t first,
+                  AttendScratch& scratch) {
+  scratch.wanted.start(kPageTokens * job.layer.codec->row_bytes());
+  const std::size_t last = std::min(first + kSegmentTokens, task.range.last);
+  for (; first < last; first += kPageTokens) scratch.wanted.add(store.pages.row(task.kv_head, first));
 }
 
 // Rows of `range`, which begins with a page, into scratch.codes and scratch.scales.
@@ -22,12 +31,11 @@ void unpack_pages(const AttendJob& job, const AttendTask& task, bool values, Vis
   std::int8_t* codes = scratch.codes.data();
   float* scales = scratch.scales.data();
   for (std::size_t first = range.first; first < range.last; first += kPageTokens) {
+    stir(job);
     const std::size_t n = std::min(kPageTokens, range.last - first);
     const std::byte* rows = store.pages.row(task.kv_head, first);
-    const std::size_t after = first + kPageTokens;  // of this call or of the next segment
-    const std::byte* next = after < job.layer.length ? store.pages.row(task.kv_head, after) : nullptr;
     job.layer.codec->unpack_codes(job.ops, values, rows, n, rows + kPageTokens * job.layer.codec->row_bytes(),
-                                  next, store.side[task.kv_head], codes, scales);
+                                  store.side[task.kv_head], scratch.wanted, codes, scales);
     codes += kPageTokens * job.dim * job.products->code_bytes;
     scales += kPageTokens;
   }
@@ -47,6 +55,7 @@ kernels::PairRows round_weights(const AttendJob& job, const AttendTask& task, st
   const kernels::PairRows weights = {task.query_rows, n, scratch.weight_codes.data(),
                                      scratch.weight_steps.data(), job.products->code_bytes};
   for (std::size_t i = 0; i < task.query_rows; ++i) {
+    stir(job);
     float* row = scratch.scores.data() + i * kSegmentTokens;
     const Visible seen = scratch.seen[i];
     const std::size_t first = empty(seen) ? n : seen.first - base, last = empty(seen) ? n : seen.last - base;
@@ -72,6 +81,7 @@ std::size_t attend_codes(const AttendJob& job, const AttendTask& task, Visible r
   const std::size_t base = range.first / kSegmentTokens * kSegmentTokens;
   const kernels::PairRows queries = query_rows(job, task, scratch);
   const std::size_t step = key_run(job);
+  want_segment(job, task, job.layer.v, base, scratch);
   for (std::size_t first = range.first / step * step; first < range.last; first += step) {
     const Visible run = {first, std::min(range.last, first + step)};
     const std::size_t n = ceil_to(run.last - first, 16);
@@ -82,6 +92,7 @@ std::size_t attend_codes(const AttendJob& job, const AttendTask& task, Visible r
   const std::size_t bad = weigh_segment(job, task, range, part, scratch);
   if (bad != kNone) return bad;
   const std::size_t n = ceil_to(range.last - base, kPageTokens);
+  want_segment(job, task, job.layer.k, base + kSegmentTokens, scratch);
   unpack_pages(job, task, true, {base, range.last}, scratch);
   const kernels::PairRows weights = round_weights(job, task, base, n, scratch);
   job.products->sums(weights, scratch.codes.data(), part.sums.sub(0, task.query_rows));

@@ -104,6 +104,7 @@ std::size_t weigh_segment(const AttendJob& job, const AttendTask& task, Visible 
     part.weight[i] = 0.0f;
     part.largest[i] = 0.0f;
     if (empty(seen)) continue;
+    stir(job);
     float* scores = scratch.scores.data() + i * kSegmentTokens + (seen.first - base);
     const float largest = job.ops.row_max(scores, seen.last - seen.first);
     if (!std::isfinite(largest)) return i;

@@ -78,11 +78,11 @@ class Bf16Codec final : public RowCodec {
   }
 
   void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
-                    const std::byte*, const std::byte* next, std::span<const std::byte>, std::int8_t* out,
-                    float* scales) const override {
+                    const std::byte*, std::span<const std::byte>, base::LineRequests& wanted,
+                    std::int8_t* out, float* scales) const override {
     const kernels::Bf16Products* found = products(ops);
     KAKEYA_CHECK(found != nullptr);
-    (values ? found->values : found->keys)({rows, n, dim_, next}, out);
+    (values ? found->values : found->keys)({rows, n, dim_, &wanted}, out);
     std::fill_n(scales, kPageTokens, 1.0f);
   }
 

@@ -23,7 +23,7 @@ void RowCodec::copy_row(const std::byte* from, std::byte* to, SideRows&) const {
 }
 
 void RowCodec::unpack_codes(const kernels::Table&, bool, const std::byte*, std::size_t, const std::byte*,
-                            const std::byte*, std::span<const std::byte>, std::int8_t*, float*) const {
+                            std::span<const std::byte>, base::LineRequests&, std::int8_t*, float*) const {
   KAKEYA_CHECK(!"a codec without codes");
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/line_requests.h"
 #include "kernels/code_products.h"
 #include "kernels/kernels.h"
 
@@ -55,10 +56,10 @@ class RowCodec {
     return nullptr;
   }
   // Row i of `rows` is scales[i] times codes, or codes * H, for i in [0, n), 1 <= n <= 64; scales [64] are
-  // any numbers beyond. `out` [64, dim] holds any finite codes there. Nothing at or after `end` is read. The
-  // rows at `next`, which may be null, will be asked for next.
+  // any numbers beyond. `out` [64, dim] holds any finite codes there. Nothing at or after `end` is read. As
+  // many bytes of `wanted` are asked for meanwhile.
   virtual void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
-                            const std::byte* end, const std::byte* next, std::span<const std::byte> side,
+                            const std::byte* end, std::span<const std::byte> side, base::LineRequests& wanted,
                             std::int8_t* out, float* scales) const;
 
   // The row as a reader without shortcuts sees it, in the original domain (the oracle of attention tests).

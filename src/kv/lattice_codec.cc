@@ -108,7 +108,7 @@ class LatticeCodec final : public RowCodec {
     return row_codes(ops) != nullptr ? kernels::find_code_products(ops.name) : nullptr;
   }
   void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
-                    const std::byte* end, const std::byte* next, std::span<const std::byte> side,
+                    const std::byte* end, std::span<const std::byte> side, base::LineRequests& wanted,
                     std::int8_t* out, float* scales) const override;
   void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,
               std::span<float> out) const override;
@@ -270,8 +270,8 @@ void LatticeCodec::unpack(const kernels::Table& ops, const std::byte* rows, std:
 }
 
 void LatticeCodec::unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
-                                const std::byte* end, const std::byte* next, std::span<const std::byte> side,
-                                std::int8_t* out, float* scales) const {
+                                const std::byte* end, std::span<const std::byte> side,
+                                base::LineRequests& wanted, std::int8_t* out, float* scales) const {
   const lattice::RowCodes* codes = row_codes(ops);
   KAKEYA_CHECK(codes != nullptr && n >= 1 && n <= kRun);
   const std::size_t stride = row_bytes();
@@ -284,8 +284,7 @@ void LatticeCodec::unpack_codes(const kernels::Table& ops, bool values, const st
   }
   codes->scales(headers.data(), kRun, format_.q, scales);
   const lattice::PackedRows packed = {reinterpret_cast<const std::uint8_t*>(rows + kHeaderBytes), stride, n,
-                                      reinterpret_cast<const std::uint8_t*>(end),
-                                      reinterpret_cast<const std::uint8_t*>(next)};
+                                      reinterpret_cast<const std::uint8_t*>(end), &wanted};
   (values ? codes->values : codes->keys)(*plan_, packed, out);
   for (std::size_t i = 0; any_wide && i < n; ++i) {
     if (!load_header(rows + i * stride).wide()) continue;

@@ -72,6 +72,7 @@ struct AttendScratch {
   AlignedCodes codes;          // [kSegmentTokens, head_dim], of CodeProducts::code_bytes
   AlignedCodes weight_codes;   // [chunk, kSegmentTokens] as kernels::PairRows
   AlignedFloats weight_steps;  // [chunk]
+  base::LineRequests wanted;   // rows of the segment after the one at hand
 
   std::size_t allocated_bytes() const;
 };

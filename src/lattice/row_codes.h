@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/line_requests.h"
 #include "lattice/row_format.h"
 
 namespace kakeya::lattice {
@@ -59,7 +60,7 @@ struct PackedRows {
   std::size_t stride = 0;
   std::size_t rows = 0;  // at least 1
   const std::uint8_t* end = nullptr;
-  const std::uint8_t* next = nullptr;  // as many rows that are wanted next, asked into the cache; or null
+  base::LineRequests* wanted = nullptr;  // asked for while rows are unpacked, as many bytes; or null
 };
 
 struct RowCodes {

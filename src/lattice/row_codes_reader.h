@@ -1,4 +1,4 @@
-// Where vectors find the rows that row_codes.h unpacks, and how rows of the next page are asked for.
+// Where vectors find the rows that row_codes.h unpacks, and how others are asked for meanwhile.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -36,10 +36,9 @@ class RowReader {
   std::uint8_t copy_[kMaxCodeBytes + kPairLoad] = {};
 };
 
-// Asks for `bytes` bytes of the rows wanted next. They lie in another page of memory, where the hardware does
-// not look ahead.
-inline __attribute__((always_inline)) void ask_for(const std::uint8_t* next, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(next + i);
+// Once a few rows of `packed` that fill `bytes` are about to be unpacked.
+inline __attribute__((always_inline)) void ask_for(const PackedRows& packed, std::size_t bytes) {
+  if (packed.wanted != nullptr) packed.wanted->ask(bytes);
 }
 
 }  // namespace kakeya::lattice

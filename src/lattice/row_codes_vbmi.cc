@@ -96,9 +96,10 @@ KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
 
 // Blocks of kKeyRows rows. at(r) is where row r of the block begins.
 template <class Unpack, class At>
-KAKEYA_INLINE void key_block(const Unpack& unpacker, const CodePlan& plan, const At& at,
-                             const std::uint8_t* next, std::size_t ask, std::int8_t* out) {
+KAKEYA_INLINE void key_block(const Unpack& unpacker, const CodePlan& plan, const PackedRows& packed,
+                             const At& at, std::int8_t* out) {
   const std::size_t step = plan.offset(2), odd_offset = plan.offset(1);
+  const std::size_t ask = kKeyRows * packed.stride / (plan.format.dim / 32);
   std::size_t offset = 0;
   // Lane l of vector v is row 4 l + v.
   const auto pair = [&](std::size_t odd) __attribute__((always_inline)) {
@@ -112,7 +113,7 @@ KAKEYA_INLINE void key_block(const Unpack& unpacker, const CodePlan& plan, const
     out += 16 * kKeyRows;
   };
   for (std::size_t p = 0; p < plan.format.dim / 32; ++p, offset += step) {
-    if (next != nullptr) ask_for(next + p * ask, ask);
+    ask_for(packed, ask);
     pair(0);
     pair(1);
   }
@@ -124,8 +125,6 @@ void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   const RowReader reader(plan, packed);
   const std::size_t block = kKeyRows * plan.format.dim, stride = packed.stride;
   for (std::size_t first = 0; first < packed.rows; first += kKeyRows, out += block) {
-    const std::uint8_t* next = packed.next != nullptr ? packed.next + first * stride : nullptr;
-    const std::size_t ask = kKeyRows * stride / (plan.format.dim / 32);
     if (first + kKeyRows < packed.rows) {
       // Four addresses and the stride fit the registers that 16 addresses would not.
       const std::uint8_t* const base = packed.codes + first * stride;
@@ -133,13 +132,12 @@ void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
       const auto at = [&](std::size_t r) __attribute__((always_inline)) {
         return quads[r / 4] + r % 4 * stride;
       };
-      key_block(unpacker, plan, at, next, ask, out);
+      key_block(unpacker, plan, packed, at, out);
     } else {
       const std::uint8_t* rows[kKeyRows];
       for (std::size_t i = 0; i < kKeyRows; ++i) rows[i] = reader.row(first + i);
       key_block(
-          unpacker, plan, [&](std::size_t r) __attribute__((always_inline)) { return rows[r]; }, next, ask,
-          out);
+          unpacker, plan, packed, [&](std::size_t r) __attribute__((always_inline)) { return rows[r]; }, out);
     }
   }
 }
@@ -155,7 +153,7 @@ void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out)
   for (std::size_t first = 0; first < packed.rows; first += 4) {
     const std::uint8_t* const rows[4] = {reader.row(first), reader.row(first + 1), reader.row(first + 2),
                                          reader.row(first + 3)};
-    if (packed.next != nullptr) ask_for(packed.next + first * packed.stride, 4 * packed.stride);
+    ask_for(packed, 4 * packed.stride);
     std::int8_t* to = out + first / kValueRows * kValueRows * plan.format.dim + first % kValueRows * 16;
     std::int8_t* const end = to + plan.format.dim / 16 * tile;
     std::size_t offset = 0;
