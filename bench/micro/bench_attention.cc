@@ -80,7 +80,7 @@ void bench(benchmark::State& state, const Case& c, const kernels::Table& ops, in
 void register_all(int threads, std::size_t layers) {
   for (const char* channel : {"e8-q4", "e8-q7", "e8-q10", "e8-q31", "e8-q38", "d4-q38", "bf16"}) {
     for (const std::size_t rows : {1, 16}) {
-      for (const std::size_t positions : {4096, 16384}) {
+      for (const std::size_t positions : {1024, 4096, 16384}) {
         for (const kernels::Table* ops : kernels::available()) {
           for (const bool fast : {false, true}) {
             const Case c = {channel, fast, rows, positions, layers};

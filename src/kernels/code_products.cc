@@ -89,9 +89,11 @@ const CodeProducts& scalar_code_products() {
   static constexpr CodeProducts kTable = {.name = "scalar",
                                           .code_bytes = 1,
                                           .unit = nullptr,
+                                          .most_row_queries = 0,
                                           .round = round_pair,
                                           .exp_sum = exp_sum,
                                           .scores = scores,
+                                          .row_scores = nullptr,
                                           .sums = sums};
   return kTable;
 }
@@ -101,51 +103,63 @@ const CodeProducts* find_code_products(std::string_view name) {
   static constexpr CodeProducts kAvx2 = {.name = "avx2",
                                          .code_bytes = 1,
                                          .unit = nullptr,
+                                         .most_row_queries = 0,
                                          .round = round_pair_avx2,
                                          .exp_sum = exp_sum_avx2,
                                          .scores = code_scores_avx2,
+                                         .row_scores = nullptr,
                                          .sums = code_sums_avx2};
   // AVX-512 without products of bytes is rare, and its own products of 16-bit numbers not worth a kernel.
   if ((name == kAvx2.name || name == "avx512") && has_avx2()) return &kAvx2;
   static constexpr CodeProducts kAvx2Vnni = {.name = "avx2_vnni",
                                              .code_bytes = 1,
                                              .unit = nullptr,
+                                             .most_row_queries = 0,
                                              .round = round_pair_avx2,
                                              .exp_sum = exp_sum_avx2,
                                              .scores = code_scores_avx2_vnni,
+                                             .row_scores = nullptr,
                                              .sums = code_sums_avx2_vnni};
   if (name == kAvx2Vnni.name && has_avx_vnni()) return &kAvx2Vnni;
   static constexpr CodeProducts kVnni = {.name = "avx512_vnni",
                                          .code_bytes = 1,
                                          .unit = nullptr,
+                                         .most_row_queries = 0,
                                          .round = round_pair_avx512,
                                          .exp_sum = exp_sum_avx512,
                                          .scores = code_scores_vnni,
+                                         .row_scores = nullptr,
                                          .sums = code_sums_vnni};
   if (name == kVnni.name && has_avx512_vnni()) return &kVnni;
   static constexpr CodeProducts kAmx = {.name = "amx",
                                         .code_bytes = 1,
                                         .unit = &kInt8Tiles,
+                                        .most_row_queries = 8,
                                         .round = round_pair_avx512,
                                         .exp_sum = exp_sum_avx512,
                                         .scores = code_scores_amx,
+                                        .row_scores = row_scores_amx,
                                         .sums = code_sums_amx};
   if (name == kAmx.name && has_amx_int8()) return &kAmx;
 #elif defined(KAKEYA_ARM_TARGETS)
   static constexpr CodeProducts kDotprod = {.name = "neon_dotprod",
                                             .code_bytes = 1,
                                             .unit = nullptr,
+                                            .most_row_queries = 0,
                                             .round = round_pair_neon,
                                             .exp_sum = exp_sum_neon,
                                             .scores = code_scores_dotprod,
+                                            .row_scores = nullptr,
                                             .sums = code_sums_dotprod};
   if (name == kDotprod.name && has_neon_dotprod()) return &kDotprod;
   static constexpr CodeProducts kI8mm = {.name = "neon_i8mm",
                                          .code_bytes = 1,
                                          .unit = nullptr,
+                                         .most_row_queries = 0,
                                          .round = round_pair_neon,
                                          .exp_sum = exp_sum_neon,
                                          .scores = code_scores_i8mm,
+                                         .row_scores = nullptr,
                                          .sums = code_sums_i8mm};
   if (name == kI8mm.name && has_neon_i8mm()) return &kI8mm;
 #endif
@@ -158,9 +172,11 @@ const Bf16Products* find_bf16_products(std::string_view name) {
   static constexpr Bf16Products kAmx = {.products = {.name = "amx",
                                                      .code_bytes = 2,
                                                      .unit = &kBf16Tiles,
+                                                     .most_row_queries = 0,
                                                      .round = split_bf16_amx,
                                                      .exp_sum = exp_sum_avx512,
                                                      .scores = bf16_scores_amx,
+                                                     .row_scores = nullptr,
                                                      .sums = bf16_sums_amx},
                                         .keys = bf16_keys_avx512,
                                         .values = bf16_values_avx512};
@@ -168,9 +184,11 @@ const Bf16Products* find_bf16_products(std::string_view name) {
   static constexpr Bf16Products kAvx512 = {.products = {.name = "avx512",
                                                         .code_bytes = 2,
                                                         .unit = nullptr,
+                                                        .most_row_queries = 0,
                                                         .round = keep_floats_avx512,
                                                         .exp_sum = exp_sum_avx512,
                                                         .scores = bf16_scores_avx512,
+                                                        .row_scores = nullptr,
                                                         .sums = bf16_sums_avx512},
                                            .keys = bf16_keys_avx512,
                                            .values = bf16_values_avx512};

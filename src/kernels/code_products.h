@@ -27,7 +27,7 @@ struct PairRows {
   static constexpr int kLargest = 127 * 128;  // of 128 * high + low
 
   std::size_t rows = 0, cols = 0;
-  std::int8_t* codes = nullptr;  // [2 * rows * row_bytes()]
+  std::int8_t* codes = nullptr;  // [2 * rows * row_bytes()], with room for whole groups
   float* steps = nullptr;        // [rows]
   std::size_t part_bytes = 1;    // CodeProducts::code_bytes
 
@@ -60,7 +60,8 @@ struct SleepyUnit {
 struct CodeProducts {
   const char* name;  // as Table::name
   std::size_t code_bytes;
-  const SleepyUnit* unit;  // that multiplies; null where it never sleeps
+  const SleepyUnit* unit;        // that multiplies; null where it never sleeps
+  std::size_t most_row_queries;  // up to so many queries row_scores is the faster way; 0: there is none
 
   // Rounds x[i] * factors[i] (x[i] when factors is null) to row `row` of out. A row with NaN or infinity
   // gets the step NaN; every step of bf16 is 1 or NaN. out.cols is a multiple of 64.
@@ -72,6 +73,9 @@ struct CodeProducts {
   // multiple of 64.
   void (*scores)(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                  Rows<float> scores);
+  // The same bits of keys that are rows, [n, dim].
+  void (*row_scores)(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                     Rows<float> scores);
   // y[r][i] = sum over j of weights[r][j] * values[j][i]; weights.cols values, a multiple of 64.
   void (*sums)(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 };

@@ -49,7 +49,8 @@ struct Factors {
 struct Int8 {
   static constexpr std::size_t kBytes = 1;  // PairRows::part_bytes
   static constexpr int kCodes = 5;          // to 7 in turn
-  static std::size_t tile_rows(std::size_t rows) { return 2 * rows; }
+  // As many for a shorter group, so that all calls share their tiles: rows beyond it are read and not used.
+  static std::size_t tile_rows(std::size_t) { return 16; }
   static KAKEYA_INLINE void load_rows(const Factors& x, std::size_t step) {
     tile_load<kRows>(x.rows + 64 * step, x.row_bytes);
   }
@@ -91,13 +92,13 @@ struct Bf16 {
   }
 };
 
-// What this thread's tiles are set for: groups of so many rows, or 0.
+// Rows of the tiles that hold() has set for this thread, or 0.
 template <class Code>
 thread_local std::size_t held_rows = 0;
 
 template <class Code>
-void set_tiles(std::size_t rows) {
-  const TileConfig config = code_tiles_config(Code::tile_rows(rows), Code::kCodes);
+void set_tiles(std::size_t tile_rows) {
+  const TileConfig config = code_tiles_config(tile_rows, Code::kCodes);
   asm volatile("ldtilecfg %0" ::"m"(config));
 }
 
@@ -106,18 +107,18 @@ void set_tiles(std::size_t rows) {
 template <class Code>
 class GroupTiles {
  public:
-  explicit GroupTiles(std::size_t rows) : held_(held_rows<Code>), own_(held_ != rows) {
-    if (own_) set_tiles<Code>(rows);
+  explicit GroupTiles(std::size_t rows) : held_(held_rows<Code>), own_(held_ != Code::tile_rows(rows)) {
+    if (own_) set_tiles<Code>(Code::tile_rows(rows));
   }
   ~GroupTiles() {
     if (!own_) return;
-    held_ != 0 ? set_tiles<Code>(held_) : asm_release();
+    held_ != 0 ? set_tiles<Code>(held_) : release();
   }
   GroupTiles(const GroupTiles&) = delete;
   GroupTiles& operator=(const GroupTiles&) = delete;
 
  private:
-  static void asm_release() { asm volatile("tilerelease"); }
+  static void release() { asm volatile("tilerelease"); }
 
   std::size_t held_;
   bool own_;
@@ -125,13 +126,23 @@ class GroupTiles {
 
 template <class Code>
 void hold_tiles(std::size_t rows) {
-  held_rows<Code> = std::min(rows, PairRows{.part_bytes = Code::kBytes}.group_size());
+  held_rows<Code> = Code::tile_rows(std::min(rows, PairRows{.part_bytes = Code::kBytes}.group_size()));
   set_tiles<Code>(held_rows<Code>);
 }
 template <class Code>
 void release_tiles() {
   held_rows<Code> = 0;
   asm volatile("tilerelease");
+}
+
+// Dword t of every lane of four vectors side by side in vector t.
+KAKEYA_INLINE void transpose_lanes(__m512i (&x)[4]) {
+  const __m512i a = _mm512_unpacklo_epi32(x[0], x[1]), b = _mm512_unpackhi_epi32(x[0], x[1]);
+  const __m512i c = _mm512_unpacklo_epi32(x[2], x[3]), d = _mm512_unpackhi_epi32(x[2], x[3]);
+  x[0] = _mm512_unpacklo_epi64(a, c);
+  x[1] = _mm512_unpackhi_epi64(a, c);
+  x[2] = _mm512_unpacklo_epi64(b, d);
+  x[3] = _mm512_unpackhi_epi64(b, d);
 }
 
 template <class Code>
@@ -214,6 +225,123 @@ struct Scores {
   }
 };
 
+// Queries of one group as a tile for every 64 dims: row t the four dims from 4 t on of [high parts of rows 0
+// to 3, their low parts, those of rows 4 to 7].
+class QueryTiles {
+ public:
+  void fill(const PairRows& queries, std::size_t group) {
+    const std::size_t rows = queries.group_rows(group), first = group * queries.group_size();
+    for (std::size_t step = 0; step < queries.cols / 64; ++step) {
+      for (std::size_t four = 0; four < rows; four += 4) {
+        for (std::size_t part = 0; part < 2; ++part) {
+          __m512i x[4];
+          for (std::size_t r = 0; r < 4; ++r) {
+            const std::size_t row = first + std::min(four + r, rows - 1);
+            x[r] = _mm512_loadu_si512((part == 0 ? queries.high(row) : queries.low(row)) + 64 * step);
+          }
+          transpose_lanes(x);
+          for (std::size_t t = 0; t < 4; ++t) {
+            std::int8_t* to = tile(step) + 64 * t + 8 * four + 16 * part;
+            store_lane<0>(x[t], to);
+            store_lane<1>(x[t], to + 64 * 4);
+            store_lane<2>(x[t], to + 64 * 8);
+            store_lane<3>(x[t], to + 64 * 12);
+          }
+        }
+      }
+    }
+  }
+  const std::int8_t* tile(std::size_t step) const { return tiles_ + step * kTileBytes; }
+
+ private:
+  static constexpr std::size_t kMostSteps = kMostProducts / 64;
+
+  std::int8_t* tile(std::size_t step) { return tiles_ + step * kTileBytes; }
+  template <int kLane>
+  static KAKEYA_INLINE void store_lane(__m512i x, std::int8_t* to) {
+    _mm_store_si128(reinterpret_cast<__m128i*>(to), _mm512_extracti32x4_epi32(x, kLane));
+  }
+
+  alignas(64) std::int8_t tiles_[kMostSteps * kTileBytes];
+};
+
+// Scores of int8 codes: keys are the rows of the products and queries their columns, so that keys need not be
+// laid out for them.
+struct RowScores {
+  const PairRows& queries;
+  const std::int8_t* keys;
+  std::size_t n;
+  const float* scales;
+  Rows<float> out;
+
+  void operator()() const {
+    const GroupTiles<Int8> tiles(queries.rows);
+    QueryTiles query_tiles;
+    const std::size_t blocks = n / 16, runs = (blocks + kSums - 1) / kSums;
+    const auto start = [&](std::size_t i) __attribute__((always_inline)) {
+      if (i % runs == 0) query_tiles.fill(queries, i / runs);
+      const std::int8_t* at[kSums];  // of four blocks of keys; the last stands for those beyond it
+      for (std::size_t b = 0; b < kSums; ++b)
+        at[b] = keys + std::min(i % runs * kSums + b, blocks - 1) * 16 * queries.cols;
+      multiply(at, query_tiles);
+    };
+    const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
+      const std::size_t group = i / runs, block = i % runs * kSums;
+      const std::size_t row = group * queries.group_size(), rows = queries.group_rows(group);
+      for (std::size_t b = 0; b < std::min<std::size_t>(kSums, blocks - block); ++b) {
+        for (std::size_t four = 0; four < rows; four += 4)
+          store_four(sums[b], four, row + four, std::min<std::size_t>(4, rows - four), 16 * (block + b));
+      }
+    };
+    pipeline((queries.rows + queries.group_size() - 1) / queries.group_size() * runs, start, finish);
+  }
+
+ private:
+  KAKEYA_INLINE void multiply(const std::int8_t* const (&at)[kSums], const QueryTiles& query_tiles) const {
+    tile_clear<0>();
+    tile_clear<1>();
+    tile_clear<2>();
+    tile_clear<3>();
+    for (std::size_t step = 0; step < queries.cols / 64; ++step) {
+      tile_load<kRows>(query_tiles.tile(step), 64);
+      add<0>(at[0] + 64 * step);
+      add<1>(at[1] + 64 * step);
+      add<2>(at[2] + 64 * step);
+      add<3>(at[3] + 64 * step);
+    }
+  }
+  template <int kSum>
+  KAKEYA_INLINE void add(const std::int8_t* rows) const {
+    constexpr int kTile = Int8::kCodes + kSum % (kTiles - Int8::kCodes);
+    tile_load<kTile>(rows, queries.cols);
+    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kTile), "i"(kRows));
+  }
+
+  // Of 16 keys from `key` on, the columns of four rows from column 2 `four` on.
+  KAKEYA_INLINE void store_four(const TileSums& sums, std::size_t four, std::size_t row, std::size_t rows,
+                                std::size_t key) const {
+    const auto two = [&](std::size_t a, std::size_t b) __attribute__((always_inline)) {
+      const auto half = [&](std::size_t k) __attribute__((always_inline)) {
+        return _mm256_load_si256(reinterpret_cast<const __m256i*>(&sums[k]) + four / 4);
+      };
+      return _mm512_inserti64x4(_mm512_castsi256_si512(half(a)), half(b), 1);
+    };
+    __m512i x[4];  // lane l of vector v is key 4 l + v
+    for (std::size_t v = 0; v < 4; ++v) {
+      const __m512i a = two(v, 4 + v), b = two(8 + v, 12 + v);
+      const __m512i high = _mm512_shuffle_i32x4(a, b, 0x88), low = _mm512_shuffle_i32x4(a, b, 0xdd);
+      x[v] = _mm512_add_epi32(_mm512_slli_epi32(high, 7), low);
+    }
+    transpose_lanes(x);
+    const __m512 scale = _mm512_loadu_ps(scales + key);
+    for (std::size_t r = 0; r < rows; ++r) {
+      const __m512 score = _mm512_mul_ps(_mm512_cvtepi32_ps(x[r]), scale);
+      _mm512_storeu_ps(out.data + (row + r) * out.stride + key,
+                       _mm512_mul_ps(score, _mm512_set1_ps(queries.steps[row + r])));
+    }
+  }
+};
+
 template <class Code>
 struct Sums {
   const PairRows& weights;
@@ -247,6 +375,11 @@ struct Sums {
 void code_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                      Rows<float> scores) {
   for_groups(queries, Scores<Int8>{queries, keys, n, scales, scores});
+}
+
+void row_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
+                    Rows<float> scores) {
+  RowScores{queries, keys, n, scales, scores}();
 }
 
 void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y) {

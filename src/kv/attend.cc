@@ -112,10 +112,12 @@ bool reserve_scratch(const AttendJob& job, AttendScratch& scratch) {
   if (job.products == nullptr) return grew;
   grow(scratch.scales, kSegmentTokens);
   const std::size_t code_bytes = job.products->code_bytes;
-  grow(scratch.query_codes, 2 * job.chunk_rows * job.dim * code_bytes);
+  const std::size_t chunk_rows =
+      ceil_to(job.chunk_rows, kernels::PairRows{.part_bytes = code_bytes}.group_size());
+  grow(scratch.query_codes, 2 * chunk_rows * job.dim * code_bytes);
   grow(scratch.query_steps, job.chunk_rows);
   grow(scratch.codes, kSegmentTokens * job.dim * code_bytes);
-  grow(scratch.weight_codes, 2 * job.chunk_rows * kSegmentTokens * code_bytes);
+  grow(scratch.weight_codes, 2 * chunk_rows * kSegmentTokens * code_bytes);
   grow(scratch.weight_steps, job.chunk_rows);
   return grew;
 }

@@ -25,23 +25,21 @@ void want_segment(const AttendJob& job, const AttendTask& task, const RowStore& 
 }
 
 // Rows of `range`, which begins with a page, into scratch.codes and scratch.scales.
-void unpack_pages(const AttendJob& job, const AttendTask& task, bool values, Visible range,
+void unpack_pages(const AttendJob& job, const AttendTask& task, CodeLayout layout, Visible range,
                   AttendScratch& scratch) {
-  const RowStore& store = values ? job.layer.v : job.layer.k;
+  const RowStore& store = layout == CodeLayout::kValues ? job.layer.v : job.layer.k;
   std::int8_t* codes = scratch.codes.data();
   float* scales = scratch.scales.data();
   for (std::size_t first = range.first; first < range.last; first += kPageTokens) {
     stir(job);
     const std::size_t n = std::min(kPageTokens, range.last - first);
     const std::byte* rows = store.pages.row(task.kv_head, first);
-    job.layer.codec->unpack_codes(job.ops, values, rows, n, rows + kPageTokens * job.layer.codec->row_bytes(),
+    job.layer.codec->unpack_codes(job.ops, layout, rows, n, rows + kPageTokens * job.layer.codec->row_bytes(),
                                   store.side[task.kv_head], scratch.wanted, codes, scales);
     codes += kPageTokens * job.dim * job.products->code_bytes;
     scales += kPageTokens;
   }
 }
-
-std::size_t ceil_to(std::size_t value, std::size_t step) { return (value + step - 1) / step * step; }
 
 kernels::PairRows query_rows(const AttendJob& job, const AttendTask& task, AttendScratch& scratch) {
   return {task.query_rows, job.dim, scratch.query_codes.data(), scratch.query_steps.data(),
@@ -81,19 +79,21 @@ std::size_t attend_codes(const AttendJob& job, const AttendTask& task, Visible r
   const std::size_t base = range.first / kSegmentTokens * kSegmentTokens;
   const kernels::PairRows queries = query_rows(job, task, scratch);
   const std::size_t step = key_run(job);
+  const bool in_rows = task.query_rows <= job.products->most_row_queries;
   want_segment(job, task, job.layer.v, base, scratch);
   for (std::size_t first = range.first / step * step; first < range.last; first += step) {
     const Visible run = {first, std::min(range.last, first + step)};
     const std::size_t n = ceil_to(run.last - first, 16);
-    unpack_pages(job, task, false, run, scratch);
-    job.products->scores(queries, scratch.codes.data(), n, scratch.scales.data(),
-                         {scratch.scores.data() + (first - base), task.query_rows, n, kSegmentTokens});
+    unpack_pages(job, task, in_rows ? CodeLayout::kKeyRows : CodeLayout::kKeyBlocks, run, scratch);
+    const auto scores = in_rows ? job.products->row_scores : job.products->scores;
+    scores(queries, scratch.codes.data(), n, scratch.scales.data(),
+           {scratch.scores.data() + (first - base), task.query_rows, n, kSegmentTokens});
   }
   const std::size_t bad = weigh_segment(job, task, range, part, scratch);
   if (bad != kNone) return bad;
   const std::size_t n = ceil_to(range.last - base, kPageTokens);
   want_segment(job, task, job.layer.k, base + kSegmentTokens, scratch);
-  unpack_pages(job, task, true, {base, range.last}, scratch);
+  unpack_pages(job, task, CodeLayout::kValues, {base, range.last}, scratch);
   const kernels::PairRows weights = round_weights(job, task, base, n, scratch);
   job.products->sums(weights, scratch.codes.data(), part.sums.sub(0, task.query_rows));
   return kNone;

@@ -41,6 +41,7 @@ struct AttendTask {
   Visible range;  // union of what the rows see
 };
 
+inline std::size_t ceil_to(std::size_t value, std::size_t step) { return (value + step - 1) / step * step; }
 inline Visible intersect(Visible a, Visible b) {
   return {std::max(a.first, b.first), std::min(a.last, b.last)};
 }

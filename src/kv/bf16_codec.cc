@@ -77,12 +77,13 @@ class Bf16Codec final : public RowCodec {
     return found != nullptr ? &found->products : nullptr;
   }
 
-  void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
+  void unpack_codes(const kernels::Table& ops, CodeLayout layout, const std::byte* rows, std::size_t n,
                     const std::byte*, std::span<const std::byte>, base::LineRequests& wanted,
                     std::int8_t* out, float* scales) const override {
     const kernels::Bf16Products* found = products(ops);
     KAKEYA_CHECK(found != nullptr);
-    (values ? found->values : found->keys)({rows, n, dim_, &wanted}, out);
+    KAKEYA_CHECK(layout != CodeLayout::kKeyRows);
+    (layout == CodeLayout::kValues ? found->values : found->keys)({rows, n, dim_, &wanted}, out);
     std::fill_n(scales, kPageTokens, 1.0f);
   }
 

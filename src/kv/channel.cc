@@ -22,8 +22,9 @@ void RowCodec::copy_row(const std::byte* from, std::byte* to, SideRows&) const {
   std::memcpy(to, from, row_bytes());
 }
 
-void RowCodec::unpack_codes(const kernels::Table&, bool, const std::byte*, std::size_t, const std::byte*,
-                            std::span<const std::byte>, base::LineRequests&, std::int8_t*, float*) const {
+void RowCodec::unpack_codes(const kernels::Table&, CodeLayout, const std::byte*, std::size_t,
+                            const std::byte*, std::span<const std::byte>, base::LineRequests&, std::int8_t*,
+                            float*) const {
   KAKEYA_CHECK(!"a codec without codes");
 }
 

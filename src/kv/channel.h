@@ -21,6 +21,9 @@ namespace kakeya::kv {
 // Kept per page list of one layer and head; truncated by rewind. Most channels never use it.
 using SideRows = std::vector<std::byte>;
 
+// Of kernels::CodeProducts: keys for scores, for row_scores, and values.
+enum class CodeLayout { kKeyBlocks, kKeyRows, kValues };
+
 // How one row of head_dim values is stored. Immutable and shared by all layers and threads.
 //
 // Attention works in the codec's own domain: a cached row equals scale * (tile * H) for rotated channels and
@@ -58,9 +61,9 @@ class RowCodec {
   // Row i of `rows` is scales[i] times codes, or codes * H, for i in [0, n), 1 <= n <= 64; scales [64] are
   // any numbers beyond. `out` [64, dim] holds any finite codes there. Nothing at or after `end` is read. As
   // many bytes of `wanted` are asked for meanwhile.
-  virtual void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
-                            const std::byte* end, std::span<const std::byte> side, base::LineRequests& wanted,
-                            std::int8_t* out, float* scales) const;
+  virtual void unpack_codes(const kernels::Table& ops, CodeLayout layout, const std::byte* rows,
+                            std::size_t n, const std::byte* end, std::span<const std::byte> side,
+                            base::LineRequests& wanted, std::int8_t* out, float* scales) const;
 
   // The row as a reader without shortcuts sees it, in the original domain (the oracle of attention tests).
   virtual void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,

@@ -46,6 +46,9 @@ std::uint16_t load_u16(const std::byte* p) {
   return static_cast<std::uint16_t>(std::to_integer<unsigned>(p[0]) | std::to_integer<unsigned>(p[1]) << 8);
 }
 
+// Norm in the low half, peak in the high one.
+std::uint32_t load_u32(const std::byte* p) { return load_u16(p) | std::uint32_t{load_u16(p + 2)} << 16; }
+
 void store_u16(std::byte* p, std::uint16_t value) {
   p[0] = static_cast<std::byte>(value & 0xff);
   p[1] = static_cast<std::byte>(value >> 8);
@@ -80,12 +83,33 @@ float rotate_huge(const RowKernels& kernels, std::span<const float> x, float* y)
   return kernels.rotate(small.data(), x.size(), kernels.norm(small.data(), x.size()), y);
 }
 
+auto unpack_as(const lattice::RowCodes& codes, CodeLayout layout) {
+  switch (layout) {
+    case CodeLayout::kKeyRows:
+      return codes.rows;
+    case CodeLayout::kKeyBlocks:
+      return codes.keys;
+    default:
+      return codes.values;
+  }
+}
+std::size_t index_in(CodeLayout layout, std::size_t dim, std::size_t row, std::size_t i) {
+  switch (layout) {
+    case CodeLayout::kKeyRows:
+      return row * dim + i;
+    case CodeLayout::kKeyBlocks:
+      return lattice::key_index(dim, row, i);
+    default:
+      return lattice::value_index(dim, row, i);
+  }
+}
+
 class LatticeCodec final : public RowCodec {
  public:
   explicit LatticeCodec(const RowFormat& format) : format_(format) {
     for (const kernels::Table* table : kernels::available()) {
       if (const RowKernels* found = lattice::find_row_kernels(table->base))
-        variants_.push_back({table, found, codes_of(*table)});
+        variants_.push_back({table, found, codes_of(*table), products_of(*table)});
     }
     if (format_.q <= lattice::kMaxCodeRange) plan_.emplace(format_);
   }
@@ -105,9 +129,10 @@ class LatticeCodec final : public RowCodec {
   void unpack(const kernels::Table& ops, const std::byte* rows, std::size_t n,
               std::span<const std::byte> side, Rows<float> tile, float* scales) const override;
   const kernels::CodeProducts* code_products(const kernels::Table& ops) const override {
-    return row_codes(ops) != nullptr ? kernels::find_code_products(ops.name) : nullptr;
+    const Variant* variant = variant_of(ops);
+    return variant != nullptr ? variant->products : nullptr;
   }
-  void unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
+  void unpack_codes(const kernels::Table& ops, CodeLayout layout, const std::byte* rows, std::size_t n,
                     const std::byte* end, std::span<const std::byte> side, base::LineRequests& wanted,
                     std::int8_t* out, float* scales) const override;
   void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,
@@ -120,19 +145,18 @@ class LatticeCodec final : public RowCodec {
 
  private:
   const RowKernels& row_kernels(const kernels::Table& ops) const {
-    for (const Variant& variant : variants_) {
-      if (variant.table == &ops) return *variant.row_kernels;
-    }
-    return lattice::scalar_row_kernels();
+    const Variant* variant = variant_of(ops);
+    return variant != nullptr ? *variant->row_kernels : lattice::scalar_row_kernels();
   }
   const lattice::RowCodes* codes_of(const kernels::Table& table) const {
     return format_.q <= lattice::kMaxCodeRange ? lattice::find_row_codes(table.name) : nullptr;
   }
-  const lattice::RowCodes* row_codes(const kernels::Table& ops) const {
-    for (const Variant& variant : variants_) {
-      if (variant.table == &ops) return variant.row_codes;
-    }
-    return nullptr;
+  // Null where the two do not fit together.
+  const kernels::CodeProducts* products_of(const kernels::Table& table) const {
+    const lattice::RowCodes* codes = codes_of(table);
+    const kernels::CodeProducts* products = kernels::find_code_products(table.name);
+    if (codes == nullptr || products == nullptr) return nullptr;
+    return products->row_scores != nullptr && codes->rows == nullptr ? nullptr : products;
   }
   std::size_t wide_bytes() const { return format_.dim * sizeof(std::int16_t); }
   void encode_rare(const float* y, float step, Header header, std::byte* row, SideRows& side) const;
@@ -141,8 +165,15 @@ class LatticeCodec final : public RowCodec {
   struct Variant {
     const kernels::Table* table;
     const RowKernels* row_kernels;
-    const lattice::RowCodes* row_codes;  // null: none
+    const lattice::RowCodes* row_codes;     // null: none
+    const kernels::CodeProducts* products;  // null: none
   };
+  const Variant* variant_of(const kernels::Table& ops) const {
+    for (const Variant& variant : variants_) {
+      if (variant.table == &ops) return &variant;
+    }
+    return nullptr;
+  }
   RowFormat format_;
   std::optional<lattice::CodePlan> plan_;  // of ranges that have codes
   std::vector<Variant> variants_;
@@ -269,30 +300,31 @@ void LatticeCodec::unpack(const kernels::Table& ops, const std::byte* rows, std:
   }
 }
 
-void LatticeCodec::unpack_codes(const kernels::Table& ops, bool values, const std::byte* rows, std::size_t n,
-                                const std::byte* end, std::span<const std::byte> side,
+void LatticeCodec::unpack_codes(const kernels::Table& ops, CodeLayout layout, const std::byte* rows,
+                                std::size_t n, const std::byte* end, std::span<const std::byte> side,
                                 base::LineRequests& wanted, std::int8_t* out, float* scales) const {
-  const lattice::RowCodes* codes = row_codes(ops);
-  KAKEYA_CHECK(codes != nullptr && n >= 1 && n <= kRun);
+  const Variant* variant = variant_of(ops);
+  KAKEYA_CHECK(variant != nullptr && variant->products != nullptr && n >= 1 && n <= kRun);
+  const lattice::RowCodes* codes = variant->row_codes;
   const std::size_t stride = row_bytes();
-  std::array<std::uint32_t, kRun> headers{};
-  bool any_wide = false;
+  alignas(64) std::array<std::uint32_t, kRun> headers;
+  std::uint32_t flags = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    const Header header = load_header(rows + i * stride);
-    headers[i] = header.norm | std::uint32_t{header.peak} << 16;
-    any_wide |= header.wide();
+    headers[i] = load_u32(rows + i * stride);
+    flags |= headers[i];
   }
+  std::fill(headers.begin() + n, headers.end(), 0u);
+  const bool any_wide = Header{static_cast<std::uint16_t>(flags), 0}.wide();
   codes->scales(headers.data(), kRun, format_.q, scales);
   const lattice::PackedRows packed = {reinterpret_cast<const std::uint8_t*>(rows + kHeaderBytes), stride, n,
                                       reinterpret_cast<const std::uint8_t*>(end), &wanted};
-  (values ? codes->values : codes->keys)(*plan_, packed, out);
+  unpack_as(*codes, layout)(*plan_, packed, out);
   for (std::size_t i = 0; any_wide && i < n; ++i) {
     if (!load_header(rows + i * stride).wide()) continue;
     std::array<float, lattice::kMaxDim> row;
     unpack_wide(rows + i * stride, side, row.data());
     for (std::size_t d = 0; d < format_.dim; ++d) {
-      const std::size_t at =
-          values ? lattice::value_index(format_.dim, i, d) : lattice::key_index(format_.dim, i, d);
+      const std::size_t at = index_in(layout, format_.dim, i, d);
       out[at] = static_cast<std::int8_t>(2.0f * row[d]);
     }
   }

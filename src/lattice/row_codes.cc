@@ -23,6 +23,10 @@ void unpack_rows(const CodePlan& plan, const PackedRows& rows, Index index, std:
   }
 }
 
+void rows_in_order(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
+  unpack_rows(
+      plan, rows, [](std::size_t dim, std::size_t row, std::size_t i) { return row * dim + i; }, out);
+}
 void keys(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
   unpack_rows(plan, rows, key_index, out);
 }
@@ -57,6 +61,14 @@ CodePlan::CodePlan(const RowFormat& row_format) : format(row_format) {
       }
     }
   }
+  for (std::size_t group = 0; group < 8; ++group) {
+    const std::size_t first = group * group_bits;
+    for (std::size_t i = 0; i < 8; ++i) {
+      row_order[8 * group + i] = static_cast<std::uint8_t>(first / 8 + i);
+      const std::size_t bit = first % 8 + static_cast<std::size_t>(format.shift[i / 2]) + i % 2 * 8;
+      row_select[8 * group + i] = static_cast<std::uint8_t>(bit);
+    }
+  }
   // Rounded up, so the quotient is exact while field * (excess of the inverse) < 2^(16 + shift): the excess
   // is below the radix, a field below 2 radix^2, and 2^shift at least half the radix. A test tries all
   // fields.
@@ -81,7 +93,8 @@ void CodePlan::plan_words(std::size_t bit, std::size_t odd, std::size_t word) {
 }
 
 const RowCodes& scalar_row_codes() {
-  static constexpr RowCodes kTable = {.name = "scalar", .keys = keys, .values = values, .scales = scales};
+  static constexpr RowCodes kTable = {
+      .name = "scalar", .rows = rows_in_order, .keys = keys, .values = values, .scales = scales};
   return kTable;
 }
 

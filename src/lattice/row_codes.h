@@ -2,6 +2,7 @@
 // are whole numbers of one byte. Ranges up to kMaxCodeRange. Rows come out interleaved as int8 dot products
 // read them:
 //
+//   rows    as they are, [rows, dim]
 //   keys    blocks of 16 rows, a block [dim / 4, 16 rows, 4 dims]
 //   values  blocks of 64 rows, a block [dim / 16, 16 quads of rows, 16 dims, 4 rows]
 //
@@ -37,6 +38,8 @@ struct CodePlan {
   RowFormat format;
   std::array<std::array<std::uint8_t, 16>, 2> order{};   // 8 bytes from each group's first one
   std::array<std::array<std::uint8_t, 16>, 2> select{};  // per byte of the digits: first bit in its group
+  // The same for eight groups (64 values) of one row, which start and end on a byte.
+  std::array<std::uint8_t, 64> row_order{}, row_select{};
   // The same in 16-bit words, one a field: (low word >> below) | (high byte << (16 - below)).
   std::array<std::array<std::uint8_t, 16>, 2> low{}, high{};  // their bytes in the pair, 0x80 for none
   std::array<std::array<std::uint16_t, 8>, 2> below{};        // 1 to 8
@@ -66,6 +69,8 @@ struct PackedRows {
 struct RowCodes {
   const char* name;  // as Table::name in kernels
 
+  // Null where nothing takes keys as rows.
+  void (*rows)(const CodePlan& plan, const PackedRows& rows, std::int8_t* out);
   // Whole blocks; what stands in the places of rows beyond the last is not defined.
   void (*keys)(const CodePlan& plan, const PackedRows& rows, std::int8_t* out);
   void (*values)(const CodePlan& plan, const PackedRows& rows, std::int8_t* out);

@@ -11,6 +11,8 @@
 #include <cpuid.h>
 #include <immintrin.h>
 
+#include <algorithm>
+
 #include "kernels/panel_targets.h"
 #include "lattice/row_codes_reader.h"
 
@@ -31,6 +33,8 @@ class Unpacker {
   explicit Unpacker(const CodePlan& plan)
       : order_{broadcast(plan.order[0]), broadcast(plan.order[1])},
         select_{broadcast(plan.select[0]), broadcast(plan.select[1])},
+        row_order_(_mm512_loadu_si512(plan.row_order.data())),
+        row_select_(_mm512_loadu_si512(plan.row_select.data())),
         mask_(_mm512_set1_epi32(static_cast<int>(plan.format.mask[0] | plan.format.mask[1] << 16))),
         inverse_(_mm512_set1_epi16(static_cast<short>(kShifts ? plan.inverse : plan.direct))),
         shift_(_mm512_set1_epi16(static_cast<short>(plan.shift))),
@@ -45,8 +49,18 @@ class Unpacker {
     bytes = _mm512_inserti32x4(bytes, load(rows(1)), 1);
     bytes = _mm512_inserti32x4(bytes, load(rows(2)), 2);
     bytes = _mm512_inserti32x4(bytes, load(rows(3)), 3);
-    const __m512i groups = _mm512_shuffle_epi8(bytes, order_[odd]);
-    const __m512i field = _mm512_and_si512(_mm512_multishift_epi64_epi8(select_[odd], groups), mask_);
+    return values(_mm512_shuffle_epi8(bytes, order_[odd]), select_[odd]);
+  }
+
+  // 64 values of the row whose bytes from the first of them on are `bytes`.
+  KAKEYA_INLINE __m512i row(__m512i bytes) const {
+    return values(_mm512_permutexvar_epi8(row_order_, bytes), row_select_);
+  }
+
+ private:
+  // Of eight groups, each in a quadword.
+  KAKEYA_INLINE __m512i values(__m512i groups, __m512i select) const {
+    const __m512i field = _mm512_and_si512(_mm512_multishift_epi64_epi8(select, groups), mask_);
     // A field d0 + R d1 becomes the bytes d0, d1.
     __m512i quotient = _mm512_mulhi_epu16(field, inverse_);
     if constexpr (kShifts) quotient = _mm512_srlv_epi16(quotient, shift_);
@@ -55,7 +69,6 @@ class Unpacker {
     return _mm512_sub_epi8(clamped, zero_);
   }
 
- private:
   static KAKEYA_INLINE __m128i load(const std::uint8_t* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   }
@@ -80,9 +93,26 @@ class Unpacker {
     return _mm512_add_epi8(digits, digits);
   }
 
-  __m512i order_[2], select_[2];
+  __m512i order_[2], select_[2], row_order_, row_select_;
   __m512i mask_, inverse_, shift_, high_, largest_, zero_;
 };
+
+template <Kind kKind, bool kShifts>
+void rows_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
+  constexpr std::size_t kValues = 64;
+  const Unpacker<kKind, kShifts> unpacker(plan);
+  const std::size_t dim = plan.format.dim, stride = packed.stride;
+  const auto bytes = static_cast<std::size_t>(plan.format.group_bits);  // of as many values
+  const std::uint8_t* codes = packed.codes;
+  for (std::size_t i = 0; i < dim; i += kValues, codes += bytes, out += kValues) {
+    const std::size_t room = std::min<std::size_t>(64, plan.format.code_bytes - i / kValues * bytes);
+    const __mmask64 mask = ~std::uint64_t{0} >> (64 - room);
+    for (std::size_t r = 0; r < packed.rows; ++r) {
+      if (r % 4 == 0) ask_for(packed, 4 * stride * kValues / dim);
+      _mm512_store_si512(out + r * dim, unpacker.row(_mm512_maskz_loadu_epi8(mask, codes + r * stride)));
+    }
+  }
+}
 
 // Dword t of every lane of the four vectors side by side at out + 64 t, rows in order.
 KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
@@ -169,6 +199,11 @@ void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out)
   }
 }
 
+void rows(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
+  if (plan.format.kind == Kind::kD4) return rows_by<Kind::kD4, true>(plan, packed, out);
+  plan.direct == 0 ? rows_by<Kind::kE8, true>(plan, packed, out)
+                   : rows_by<Kind::kE8, false>(plan, packed, out);
+}
 void keys(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
   if (plan.format.kind == Kind::kD4) return keys_by<Kind::kD4, true>(plan, rows, out);
   plan.direct == 0 ? keys_by<Kind::kE8, true>(plan, rows, out) : keys_by<Kind::kE8, false>(plan, rows, out);
@@ -210,7 +245,8 @@ bool has_vbmi() {
 
 // Asked for only beside a kernel table of AVX-512, whose registers the system then saves.
 const RowCodes* vbmi_row_codes() {
-  static constexpr RowCodes kTable = {.name = "vbmi", .keys = keys, .values = values, .scales = scales};
+  static constexpr RowCodes kTable = {
+      .name = "vbmi", .rows = rows, .keys = keys, .values = values, .scales = scales};
   static const bool found = has_vbmi();
   return found ? &kTable : nullptr;
 }
