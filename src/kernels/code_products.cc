@@ -93,6 +93,7 @@ const CodeProducts& scalar_code_products() {
                                           .round = round_pair,
                                           .exp_sum = exp_sum,
                                           .scores = scores,
+                                          .columns = nullptr,
                                           .row_scores = nullptr,
                                           .sums = sums};
   return kTable;
@@ -107,6 +108,7 @@ const CodeProducts* find_code_products(std::string_view name) {
                                          .round = round_pair_avx2,
                                          .exp_sum = exp_sum_avx2,
                                          .scores = code_scores_avx2,
+                                         .columns = nullptr,
                                          .row_scores = nullptr,
                                          .sums = code_sums_avx2};
   // AVX-512 without products of bytes is rare, and its own products of 16-bit numbers not worth a kernel.
@@ -118,6 +120,7 @@ const CodeProducts* find_code_products(std::string_view name) {
                                              .round = round_pair_avx2,
                                              .exp_sum = exp_sum_avx2,
                                              .scores = code_scores_avx2_vnni,
+                                             .columns = nullptr,
                                              .row_scores = nullptr,
                                              .sums = code_sums_avx2_vnni};
   if (name == kAvx2Vnni.name && has_avx_vnni()) return &kAvx2Vnni;
@@ -128,6 +131,7 @@ const CodeProducts* find_code_products(std::string_view name) {
                                          .round = round_pair_avx512,
                                          .exp_sum = exp_sum_avx512,
                                          .scores = code_scores_vnni,
+                                         .columns = nullptr,
                                          .row_scores = nullptr,
                                          .sums = code_sums_vnni};
   if (name == kVnni.name && has_avx512_vnni()) return &kVnni;
@@ -138,6 +142,7 @@ const CodeProducts* find_code_products(std::string_view name) {
                                         .round = round_pair_avx512,
                                         .exp_sum = exp_sum_avx512,
                                         .scores = code_scores_amx,
+                                        .columns = query_columns_amx,
                                         .row_scores = row_scores_amx,
                                         .sums = code_sums_amx};
   if (name == kAmx.name && has_amx_int8()) return &kAmx;
@@ -149,6 +154,7 @@ const CodeProducts* find_code_products(std::string_view name) {
                                             .round = round_pair_neon,
                                             .exp_sum = exp_sum_neon,
                                             .scores = code_scores_dotprod,
+                                            .columns = nullptr,
                                             .row_scores = nullptr,
                                             .sums = code_sums_dotprod};
   if (name == kDotprod.name && has_neon_dotprod()) return &kDotprod;
@@ -159,6 +165,7 @@ const CodeProducts* find_code_products(std::string_view name) {
                                          .round = round_pair_neon,
                                          .exp_sum = exp_sum_neon,
                                          .scores = code_scores_i8mm,
+                                         .columns = nullptr,
                                          .row_scores = nullptr,
                                          .sums = code_sums_i8mm};
   if (name == kI8mm.name && has_neon_i8mm()) return &kI8mm;
@@ -176,6 +183,7 @@ const Bf16Products* find_bf16_products(std::string_view name) {
                                                      .round = split_bf16_amx,
                                                      .exp_sum = exp_sum_avx512,
                                                      .scores = bf16_scores_amx,
+                                                     .columns = nullptr,
                                                      .row_scores = nullptr,
                                                      .sums = bf16_sums_amx},
                                         .keys = bf16_keys_avx512,
@@ -188,6 +196,7 @@ const Bf16Products* find_bf16_products(std::string_view name) {
                                                         .round = keep_floats_avx512,
                                                         .exp_sum = exp_sum_avx512,
                                                         .scores = bf16_scores_avx512,
+                                                        .columns = nullptr,
                                                         .row_scores = nullptr,
                                                         .sums = bf16_sums_avx512},
                                            .keys = bf16_keys_avx512,

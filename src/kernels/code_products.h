@@ -44,6 +44,11 @@ struct PairRows {
   std::int8_t* whole(std::size_t row) const { return codes + row * 2 * row_bytes(); }
 };
 
+// Of CodeProducts::columns: 16 bytes for every dim of a group.
+inline std::size_t column_bytes(const PairRows& queries) {
+  return (queries.rows + queries.group_size() - 1) / queries.group_size() * 16 * queries.cols;
+}
+
 // No sum of this many products of 128 * high + low with a code of magnitude up to 126 overflows 32 bits:
 // dims and runs of rows are at most this.
 inline constexpr std::size_t kMostProducts = 1024;
@@ -73,9 +78,11 @@ struct CodeProducts {
   // multiple of 64.
   void (*scores)(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                  Rows<float> scores);
-  // The same bits of keys that are rows, [n, dim].
-  void (*row_scores)(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
-                     Rows<float> scores);
+  // The same bits of keys that are rows, [n, dim], and queries that columns() has laid out for it, in
+  // column_bytes(queries) on a line's start.
+  void (*columns)(const PairRows& queries, std::int8_t* out);
+  void (*row_scores)(const PairRows& queries, const std::int8_t* columns, const std::int8_t* keys,
+                     std::size_t n, const float* scales, Rows<float> scores);
   // y[r][i] = sum over j of weights[r][j] * values[j][i]; weights.cols values, a multiple of 64.
   void (*sums)(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 };

@@ -226,49 +226,37 @@ struct Scores {
 };
 
 // Queries of one group as a tile for every 64 dims: row t the four dims from 4 t on of [high parts of rows 0
-// to 3, their low parts, those of rows 4 to 7].
-class QueryTiles {
- public:
-  void fill(const PairRows& queries, std::size_t group) {
-    const std::size_t rows = queries.group_rows(group), first = group * queries.group_size();
-    for (std::size_t step = 0; step < queries.cols / 64; ++step) {
-      for (std::size_t four = 0; four < rows; four += 4) {
-        for (std::size_t part = 0; part < 2; ++part) {
-          __m512i x[4];
-          for (std::size_t r = 0; r < 4; ++r) {
-            const std::size_t row = first + std::min(four + r, rows - 1);
-            x[r] = _mm512_loadu_si512((part == 0 ? queries.high(row) : queries.low(row)) + 64 * step);
-          }
-          transpose_lanes(x);
-          for (std::size_t t = 0; t < 4; ++t) {
-            std::int8_t* to = tile(step) + 64 * t + 8 * four + 16 * part;
-            store_lane<0>(x[t], to);
-            store_lane<1>(x[t], to + 64 * 4);
-            store_lane<2>(x[t], to + 64 * 8);
-            store_lane<3>(x[t], to + 64 * 12);
-          }
+// to 3, their low parts, those of rows 4 to 7]. A half without rows is left as it is.
+KAKEYA_INLINE void fill_columns(const PairRows& queries, std::size_t group, std::int8_t* out) {
+  const std::size_t rows = queries.group_rows(group), first = group * queries.group_size();
+  const auto store_lanes = [](__m512i x, std::int8_t * to) __attribute__((always_inline)) {
+    _mm_store_si128(reinterpret_cast<__m128i*>(to), _mm512_castsi512_si128(x));
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + 64 * 4), _mm512_extracti32x4_epi32(x, 1));
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + 64 * 8), _mm512_extracti32x4_epi32(x, 2));
+    _mm_store_si128(reinterpret_cast<__m128i*>(to + 64 * 12), _mm512_extracti32x4_epi32(x, 3));
+  };
+  for (std::size_t i = 0; i < queries.cols; i += 64, out += kTileBytes) {
+    for (std::size_t four = 0; four < rows; four += 4) {
+      for (std::size_t part = 0; part < 2; ++part) {
+        __m512i x[4];
+        KAKEYA_UNROLL
+        for (std::size_t r = 0; r < 4; ++r) {
+          const std::size_t row = first + std::min(four + r, rows - 1);
+          x[r] = _mm512_loadu_si512((part == 0 ? queries.high(row) : queries.low(row)) + i);
         }
+        transpose_lanes(x);
+        KAKEYA_UNROLL
+        for (std::size_t t = 0; t < 4; ++t) store_lanes(x[t], out + 64 * t + 8 * four + 16 * part);
       }
     }
   }
-  const std::int8_t* tile(std::size_t step) const { return tiles_ + step * kTileBytes; }
-
- private:
-  static constexpr std::size_t kMostSteps = kMostProducts / 64;
-
-  std::int8_t* tile(std::size_t step) { return tiles_ + step * kTileBytes; }
-  template <int kLane>
-  static KAKEYA_INLINE void store_lane(__m512i x, std::int8_t* to) {
-    _mm_store_si128(reinterpret_cast<__m128i*>(to), _mm512_extracti32x4_epi32(x, kLane));
-  }
-
-  alignas(64) std::int8_t tiles_[kMostSteps * kTileBytes];
-};
+}
 
 // Scores of int8 codes: keys are the rows of the products and queries their columns, so that keys need not be
 // laid out for them.
 struct RowScores {
   const PairRows& queries;
+  const std::int8_t* columns;
   const std::int8_t* keys;
   std::size_t n;
   const float* scales;
@@ -276,34 +264,35 @@ struct RowScores {
 
   void operator()() const {
     const GroupTiles<Int8> tiles(queries.rows);
-    QueryTiles query_tiles;
-    const std::size_t blocks = n / 16, runs = (blocks + kSums - 1) / kSums;
-    const auto start = [&](std::size_t i) __attribute__((always_inline)) {
-      if (i % runs == 0) query_tiles.fill(queries, i / runs);
-      const std::int8_t* at[kSums];  // of four blocks of keys; the last stands for those beyond it
-      for (std::size_t b = 0; b < kSums; ++b)
-        at[b] = keys + std::min(i % runs * kSums + b, blocks - 1) * 16 * queries.cols;
-      multiply(at, query_tiles);
-    };
-    const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
-      const std::size_t group = i / runs, block = i % runs * kSums;
-      const std::size_t row = group * queries.group_size(), rows = queries.group_rows(group);
-      for (std::size_t b = 0; b < std::min<std::size_t>(kSums, blocks - block); ++b) {
-        for (std::size_t four = 0; four < rows; four += 4)
-          store_four(sums[b], four, row + four, std::min<std::size_t>(4, rows - four), 16 * (block + b));
-      }
-    };
-    pipeline((queries.rows + queries.group_size() - 1) / queries.group_size() * runs, start, finish);
+    for (std::size_t first = 0, group = 0; first < queries.rows; first += queries.group_size(), ++group) {
+      const std::int8_t* group_columns = columns + group * 16 * queries.cols;
+      const std::size_t rows = queries.group_rows(group), blocks = n / 16;
+      const auto start = [&](std::size_t i) __attribute__((always_inline)) {
+        multiply(i * kSums, blocks, group_columns);
+      };
+      const auto finish = [&](std::size_t i, const TileSums(&sums)[kSums]) __attribute__((always_inline)) {
+        for (std::size_t b = 0, block = i * kSums; b < kSums && block < blocks; ++b, ++block) {
+          store_four(sums[b], 0, first, std::min<std::size_t>(4, rows), 16 * block);
+          if (rows > 4) store_four(sums[b], 4, first + 4, rows - 4, 16 * block);
+        }
+      };
+      pipeline((blocks + kSums - 1) / kSums, start, finish);
+    }
   }
 
  private:
-  KAKEYA_INLINE void multiply(const std::int8_t* const (&at)[kSums], const QueryTiles& query_tiles) const {
+  // Of four blocks of keys; the last stands for those beyond it.
+  KAKEYA_INLINE void multiply(std::size_t first, std::size_t blocks, const std::int8_t* group_columns) const {
+    const std::int8_t* at[kSums];
+    KAKEYA_UNROLL
+    for (std::size_t b = 0; b < kSums; ++b)
+      at[b] = keys + std::min(first + b, blocks - 1) * 16 * queries.cols;
     tile_clear<0>();
     tile_clear<1>();
     tile_clear<2>();
     tile_clear<3>();
     for (std::size_t step = 0; step < queries.cols / 64; ++step) {
-      tile_load<kRows>(query_tiles.tile(step), 64);
+      tile_load<kRows>(group_columns + kTileBytes * step, 64);
       add<0>(at[0] + 64 * step);
       add<1>(at[1] + 64 * step);
       add<2>(at[2] + 64 * step);
@@ -327,6 +316,7 @@ struct RowScores {
       return _mm512_inserti64x4(_mm512_castsi256_si512(half(a)), half(b), 1);
     };
     __m512i x[4];  // lane l of vector v is key 4 l + v
+    KAKEYA_UNROLL
     for (std::size_t v = 0; v < 4; ++v) {
       const __m512i a = two(v, 4 + v), b = two(8 + v, 12 + v);
       const __m512i high = _mm512_shuffle_i32x4(a, b, 0x88), low = _mm512_shuffle_i32x4(a, b, 0xdd);
@@ -334,7 +324,9 @@ struct RowScores {
     }
     transpose_lanes(x);
     const __m512 scale = _mm512_loadu_ps(scales + key);
-    for (std::size_t r = 0; r < rows; ++r) {
+    KAKEYA_UNROLL
+    for (std::size_t r = 0; r < 4; ++r) {
+      if (r >= rows) break;
       const __m512 score = _mm512_mul_ps(_mm512_cvtepi32_ps(x[r]), scale);
       _mm512_storeu_ps(out.data + (row + r) * out.stride + key,
                        _mm512_mul_ps(score, _mm512_set1_ps(queries.steps[row + r])));
@@ -377,9 +369,14 @@ void code_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size
   for_groups(queries, Scores<Int8>{queries, keys, n, scales, scores});
 }
 
-void row_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
-                    Rows<float> scores) {
-  RowScores{queries, keys, n, scales, scores}();
+void query_columns_amx(const PairRows& queries, std::int8_t* out) {
+  for (std::size_t group = 0; group * queries.group_size() < queries.rows; ++group)
+    fill_columns(queries, group, out + group * 16 * queries.cols);
+}
+
+void row_scores_amx(const PairRows& queries, const std::int8_t* columns, const std::int8_t* keys,
+                    std::size_t n, const float* scales, Rows<float> scores) {
+  RowScores{queries, columns, keys, n, scales, scores}();
 }
 
 void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y) {

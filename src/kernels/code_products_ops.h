@@ -41,8 +41,9 @@ void code_sums_vnni(const PairRows& weights, const std::int8_t* values, Rows<flo
 // For has_amx_int8().
 void code_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
                      Rows<float> scores);
-void row_scores_amx(const PairRows& queries, const std::int8_t* keys, std::size_t n, const float* scales,
-                    Rows<float> scores);
+void query_columns_amx(const PairRows& queries, std::int8_t* out);
+void row_scores_amx(const PairRows& queries, const std::int8_t* columns, const std::int8_t* keys,
+                    std::size_t n, const float* scales, Rows<float> scores);
 void code_sums_amx(const PairRows& weights, const std::int8_t* values, Rows<float> y);
 extern const SleepyUnit kInt8Tiles;
 // For has_amx_bf16().

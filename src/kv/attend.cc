@@ -116,6 +116,9 @@ bool reserve_scratch(const AttendJob& job, AttendScratch& scratch) {
       ceil_to(job.chunk_rows, kernels::PairRows{.part_bytes = code_bytes}.group_size());
   grow(scratch.query_codes, 2 * chunk_rows * job.dim * code_bytes);
   grow(scratch.query_steps, job.chunk_rows);
+  if (job.products->columns != nullptr)
+    grow(scratch.query_columns,
+         kernels::column_bytes({.rows = job.products->most_row_queries, .cols = job.dim}));
   grow(scratch.codes, kSegmentTokens * job.dim * code_bytes);
   grow(scratch.weight_codes, 2 * chunk_rows * kSegmentTokens * code_bytes);
   grow(scratch.weight_steps, job.chunk_rows);
@@ -142,7 +145,7 @@ std::size_t AttendScratch::allocated_bytes() const {
   return sizeof(float) *
              (queries.capacity() + scores.capacity() + tile.capacity() + scales.capacity() +
               segment.capacity() + total.capacity() + query_steps.capacity() + weight_steps.capacity()) +
-         query_codes.capacity() + codes.capacity() + weight_codes.capacity() +
+         query_codes.capacity() + query_columns.capacity() + codes.capacity() + weight_codes.capacity() +
          sizeof(Visible) * seen.capacity();
 }
 

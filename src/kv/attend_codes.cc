@@ -16,6 +16,11 @@ std::size_t key_run(const AttendJob& job) {
   return std::max(kPageTokens, kKeyRun / job.products->code_bytes);
 }
 
+// Whether keys stay rows.
+bool takes_rows(const AttendJob& job, const AttendTask& task) {
+  return task.query_rows <= job.products->most_row_queries;
+}
+
 // From now on the pages of the segment that begins at `first` are asked for, by turns.
 void want_segment(const AttendJob& job, const AttendTask& task, const RowStore& store, std::size_t first,
                   AttendScratch& scratch) {
@@ -72,6 +77,7 @@ void load_query_codes(const AttendJob& job, const AttendTask& task, AttendScratc
     job.products->round(scratch.queries.data() + i * job.dim, nullptr, queries, i);
     queries.steps[i] *= job.request.scale;
   }
+  if (takes_rows(job, task)) job.products->columns(queries, scratch.query_columns.data());
 }
 
 std::size_t attend_codes(const AttendJob& job, const AttendTask& task, Visible range, const Partial& part,
@@ -79,15 +85,16 @@ std::size_t attend_codes(const AttendJob& job, const AttendTask& task, Visible r
   const std::size_t base = range.first / kSegmentTokens * kSegmentTokens;
   const kernels::PairRows queries = query_rows(job, task, scratch);
   const std::size_t step = key_run(job);
-  const bool in_rows = task.query_rows <= job.products->most_row_queries;
+  const bool in_rows = takes_rows(job, task);
   want_segment(job, task, job.layer.v, base, scratch);
   for (std::size_t first = range.first / step * step; first < range.last; first += step) {
     const Visible run = {first, std::min(range.last, first + step)};
     const std::size_t n = ceil_to(run.last - first, 16);
     unpack_pages(job, task, in_rows ? CodeLayout::kKeyRows : CodeLayout::kKeyBlocks, run, scratch);
-    const auto scores = in_rows ? job.products->row_scores : job.products->scores;
-    scores(queries, scratch.codes.data(), n, scratch.scales.data(),
-           {scratch.scores.data() + (first - base), task.query_rows, n, kSegmentTokens});
+    const Rows<float> scores(scratch.scores.data() + (first - base), task.query_rows, n, kSegmentTokens);
+    in_rows ? job.products->row_scores(queries, scratch.query_columns.data(), scratch.codes.data(), n,
+                                       scratch.scales.data(), scores)
+            : job.products->scores(queries, scratch.codes.data(), n, scratch.scales.data(), scores);
   }
   const std::size_t bad = weigh_segment(job, task, range, part, scratch);
   if (bad != kNone) return bad;

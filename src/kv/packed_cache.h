@@ -69,6 +69,7 @@ struct AttendScratch {
   // Fast attention alone.
   AlignedCodes query_codes;    // [chunk, head_dim] as kernels::PairRows
   AlignedFloats query_steps;   // [chunk]
+  AlignedCodes query_columns;  // as CodeProducts::columns lays them out
   AlignedCodes codes;          // [kSegmentTokens, head_dim], of CodeProducts::code_bytes
   AlignedCodes weight_codes;   // [chunk, kSegmentTokens] as kernels::PairRows
   AlignedFloats weight_steps;  // [chunk]

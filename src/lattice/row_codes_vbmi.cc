@@ -107,10 +107,21 @@ void rows_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   for (std::size_t i = 0; i < dim; i += kValues, codes += bytes, out += kValues) {
     const std::size_t room = std::min<std::size_t>(64, plan.format.code_bytes - i / kValues * bytes);
     const __mmask64 mask = ~std::uint64_t{0} >> (64 - room);
-    for (std::size_t r = 0; r < packed.rows; ++r) {
-      if (r % 4 == 0) ask_for(packed, 4 * stride * kValues / dim);
-      _mm512_store_si512(out + r * dim, unpacker.row(_mm512_maskz_loadu_epi8(mask, codes + r * stride)));
+    // As long as whole vectors end before the buffer does.
+    const auto room_of_all = static_cast<std::size_t>(packed.end - codes);
+    const std::size_t whole = room_of_all < 64 ? 0 : std::min(packed.rows, (room_of_all - 64) / stride + 1);
+    std::size_t r = 0;
+    const std::uint8_t* row = codes;
+    std::int8_t* to = out;
+    for (; r + 4 <= whole; r += 4, row += 4 * stride, to += 4 * dim) {
+      ask_for(packed, 4 * stride * kValues / dim);
+      _mm512_store_si512(to, unpacker.row(_mm512_loadu_si512(row)));
+      _mm512_store_si512(to + dim, unpacker.row(_mm512_loadu_si512(row + stride)));
+      _mm512_store_si512(to + 2 * dim, unpacker.row(_mm512_loadu_si512(row + 2 * stride)));
+      _mm512_store_si512(to + 3 * dim, unpacker.row(_mm512_loadu_si512(row + 3 * stride)));
     }
+    for (; r < packed.rows; ++r)
+      _mm512_store_si512(out + r * dim, unpacker.row(_mm512_maskz_loadu_epi8(mask, codes + r * stride)));
   }
 }
 
