@@ -28,7 +28,7 @@ struct Rounded {
   PairRows rows;
   Rounded(const CodeProducts& products, const std::vector<float>& x, std::size_t count, std::size_t cols,
           const float* factors = nullptr)
-      : codes(2 * count * cols, 99), steps(count) {
+      : codes(2 * (count + 7) / 8 * 8 * cols, 99), steps(count) {
     rows = {count, cols, codes.data(), steps.data()};
     for (std::size_t r = 0; r < count; ++r) products.round(x.data() + r * cols, factors, rows, r);
   }
@@ -125,6 +125,78 @@ TEST(CodeProducts, ScoresAreTheExactSumsInEveryVariant) {
       }
     }
   }
+}
+
+// Keys [n, dim] as blocks of 16 rows, their dims by fours.
+std::vector<std::int8_t> in_blocks(const std::int8_t* keys, std::size_t n, std::size_t dim) {
+  std::vector<std::int8_t> out(n * dim);
+  for (std::size_t j = 0; j < n; ++j) {
+    for (std::size_t i = 0; i < dim; ++i)
+      out[j / 16 * 16 * dim + i / 4 * 64 + j % 16 * 4 + i % 4] = keys[j * dim + i];
+  }
+  return out;
+}
+
+TEST(CodeProducts, ScoresOfKeysThatAreRowsHaveTheBitsOfThoseInBlocks) {
+  bool any = false;
+  for (const CodeProducts* products : variants()) {
+    if (products->row_scores == nullptr) continue;
+    any = true;
+    for (const std::size_t dim : {64, 128, 512}) {
+      for (const std::size_t rows : {1, 3, 4, 5, 8, 9, 20, 64}) {
+        for (const bool extreme : {false, true}) {
+          const std::size_t n = 16 * (1 + rows % 5);
+          const Bytes keys(n * dim, 12, extreme);
+          const std::vector<float> scales = normal_floats(n, 13);
+          const std::vector<float> x =
+              extreme ? std::vector<float>(rows * dim, 1.0f) : normal_floats(rows * dim, 14);
+          const Rounded queries(*products, x, rows, dim);
+          const Bytes columns(column_bytes(queries.rows), 15, false);
+          products->columns(queries.rows, columns.at);
+          std::vector<float> expected(rows * (n + 3), -7.0f), out = expected;
+          scalar_code_products().scores(queries.rows, in_blocks(keys.at, n, dim).data(), n, scales.data(),
+                                        {expected.data(), rows, n, n + 3});
+          products->row_scores(queries.rows, columns.at, keys.at, n, scales.data(),
+                               {out.data(), rows, n, n + 3});
+          ASSERT_EQ(out, expected) << products->name << " rows " << rows << " dim " << dim;
+        }
+      }
+    }
+  }
+  if (!any) GTEST_SKIP() << "no variant of this CPU takes keys as rows";
+}
+
+// Whatever calls lie between, in groups of every size.
+TEST(CodeProducts, AUnitHeldAndStirredChangesNoBit) {
+  bool any = false;
+  for (const CodeProducts* products : variants()) {
+    any = any || products->unit != nullptr;
+    for (const std::size_t rows : {3, 8, 20}) {
+      const std::vector<float> x = normal_floats(rows * 128, 16), scales = normal_floats(64, 17);
+      const Bytes codes(64 * 128, 18, false);
+      const Rounded both(*products, x, rows, 128);
+      const PairRows weights = {rows, 64, both.rows.codes, both.rows.steps};
+      const auto products_of = [&](bool stirred) {
+        std::vector<float> out(rows * 64 + rows * 128);
+        const auto stir = [&] {
+          if (stirred && products->unit != nullptr) products->unit->stir();
+        };
+        stir();
+        products->scores(both.rows, codes.at, 64, scales.data(), {out.data(), rows, 64});
+        stir();
+        products->sums(weights, codes.at, {out.data() + rows * 64, rows, 128});
+        stir();
+        return out;
+      };
+      const std::vector<float> expected = products_of(false);
+      {
+        const HeldUnit held(products, rows);
+        EXPECT_EQ(products_of(true), expected) << products->name << " rows " << rows;
+      }
+      EXPECT_EQ(products_of(false), expected) << products->name << " after";
+    }
+  }
+  if (!any) GTEST_SKIP() << "no unit of this CPU sleeps";
 }
 
 TEST(CodeProducts, SumsAreTheExactSumsInEveryVariant) {

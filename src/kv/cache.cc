@@ -69,7 +69,7 @@ PackedCache::PackedCache(const KvShape& shape, const CacheOptions& options, std:
     const bool uses_channel = i >= boundary && shape.layers - i > boundary;
     const RowCodec* codec_in_use = uses_channel ? codec_.get() : plain_.get();
     const auto store = [&] {
-      return RowStore{PageList(shape.kv_heads, codec_in_use->row_bytes()),
+      return RowStore{PageList(pool_, shape.kv_heads, codec_in_use->row_bytes()),
                       std::vector<SideRows>(shape.kv_heads), std::vector<std::size_t>(shape.kv_heads)};
     };
     layers_.push_back({codec_in_use, uses_channel, 0, store(), store()});

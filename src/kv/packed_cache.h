@@ -118,6 +118,7 @@ class PackedCache final : public Cache {
   CacheOptions options_;
   std::unique_ptr<RowCodec> codec_;
   std::unique_ptr<RowCodec> plain_;  // bf16, for the layers of `boundary`
+  PagePool pool_;                    // of all pages of all layers
   std::vector<LayerStore> layers_;
   std::vector<LayerCounters> counters_;
   std::vector<AttendScratch> scratch_;  // one per thread

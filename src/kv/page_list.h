@@ -1,9 +1,11 @@
 // Pages of packed rows of one layer, K or V. A page holds kPageTokens rows of every head, the rows of one
-// head one after another; it is one allocation without padding. Layout: docs/formats/kv-pages.md.
+// head one after another, without padding; its memory comes from the cache's pool. Layout:
+// docs/formats/kv-pages.md.
 #pragma once
 #include <cstddef>
-#include <memory>
 #include <vector>
+
+#include "kv/page_pool.h"
 
 namespace kakeya::kv {
 
@@ -11,7 +13,9 @@ constexpr std::size_t kPageTokens = 64;
 
 class PageList {
  public:
-  PageList(std::size_t heads, std::size_t row_bytes) : heads_(heads), row_bytes_(row_bytes) {}
+  // `pool` outlives the list.
+  PageList(PagePool& pool, std::size_t heads, std::size_t row_bytes)
+      : pool_(&pool), heads_(heads), row_bytes_(row_bytes) {}
 
   // Allocates pages until `tokens` fit. False when the system has no memory; pages already there stay.
   [[nodiscard]] bool reserve(std::size_t tokens);
@@ -22,10 +26,10 @@ class PageList {
 
   // Row of `head` at `position`; the head's following rows of the same page lie row_bytes apart.
   std::byte* row(std::size_t head, std::size_t position) {
-    return pages_[position / kPageTokens].get() + offset(head, position);
+    return pages_[position / kPageTokens] + offset(head, position);
   }
   const std::byte* row(std::size_t head, std::size_t position) const {
-    return pages_[position / kPageTokens].get() + offset(head, position);
+    return pages_[position / kPageTokens] + offset(head, position);
   }
 
  private:
@@ -33,9 +37,10 @@ class PageList {
     return (head * kPageTokens + position % kPageTokens) * row_bytes_;
   }
 
+  PagePool* pool_;
   std::size_t heads_;
   std::size_t row_bytes_;
-  std::vector<std::unique_ptr<std::byte[]>> pages_;
+  std::vector<std::byte*> pages_;
   std::size_t allocated_bytes_ = 0;
 };
 

@@ -72,18 +72,23 @@ void expect_rows(const RowFormat& format, const std::vector<std::uint8_t>& codes
     for (std::size_t first = 0; first < total; first += kValueRows) {
       const std::size_t n = std::min(kValueRows, total - first);
       alignas(64) std::int8_t keys[kValueRows * kMaxDim], values[kValueRows * kMaxDim];
+      alignas(64) std::int8_t in_rows[kValueRows * kMaxDim];
       // A copy of the exact size: a sanitizer sees every read beyond it.
       const std::vector<std::uint8_t> page(codes.data() + first * stride,
                                            codes.data() + (first + n) * stride);
       const PackedRows rows = {page.data(), stride, n, page.data() + page.size()};
       variant->keys(plan, rows, keys);
       variant->values(plan, rows, values);
+      if (variant->rows != nullptr) variant->rows(plan, rows, in_rows);
       for (std::size_t r = 0; r < n; ++r) {
         for (std::size_t i = 0; i < dim; ++i) {
           const float want = 2.0f * expected[(first + r) * dim + i];
           ASSERT_EQ(static_cast<float>(keys[key_index(dim, r, i)]), want)
               << variant->name << " q " << format.q << " row " << first + r << " value " << i;
           ASSERT_EQ(static_cast<float>(values[value_index(dim, r, i)]), want)
+              << variant->name << " q " << format.q << " row " << first + r << " value " << i;
+          if (variant->rows == nullptr) continue;
+          ASSERT_EQ(static_cast<float>(in_rows[r * dim + i]), want)
               << variant->name << " q " << format.q << " row " << first + r << " value " << i;
         }
       }
