@@ -57,16 +57,28 @@ std::string variant_of_codes(const Table& ops) {
 }
 
 void append_unpack_codes(std::vector<Case>& out, const Table& ops, const std::string& channel) {
-  for (const bool values : {false, true}) {
-    out.push_back({std::string("unpack_codes/") + (values ? "values/" : "keys/") + channel,
-                   variant_of_codes(ops), kCodeRows, "vector", [&ops, channel, values]() -> Call {
+  struct Layout {
+    const char* name;
+    kv::CodeLayout layout;
+  };
+  for (const auto& [name, layout] :
+       {Layout{"keys/", kv::CodeLayout::kKeyBlocks}, Layout{"key_rows/", kv::CodeLayout::kKeyRows},
+        Layout{"values/", kv::CodeLayout::kValues}}) {
+    const bool in_rows = layout == kv::CodeLayout::kKeyRows;
+    const kernels::CodeProducts* products = kernels::find_code_products(ops.name);
+    if (in_rows && (products == nullptr || products->row_scores == nullptr)) continue;
+    out.push_back({std::string("unpack_codes/") + name + channel, variant_of_codes(ops), kCodeRows, "vector",
+                   [&ops, channel, layout = layout]() -> Call {
                      const auto packed = std::make_shared<Packed>(ops, channel, kCodeRows);
                      const auto codes = Buffer<std::int8_t>(kCodeRows * kHeadDim);
                      const auto scales = Buffer<float>(64);
                      return [=, &ops] {
                        const Buffer<std::byte>& rows = packed->rows;
-                       packed->codec->unpack_codes(ops, values, rows.data(), kCodeRows,
-                                                   rows.data() + rows.size(), nullptr, packed->side,
+                       base::LineRequests wanted;
+                       wanted.start(rows.size());
+                       wanted.add(rows.data());
+                       packed->codec->unpack_codes(ops, layout, rows.data(), kCodeRows,
+                                                   rows.data() + rows.size(), packed->side, wanted,
                                                    codes.data(), scales.data());
                      };
                    }});

@@ -142,6 +142,19 @@ void append_code_matrices(std::vector<Case>& out, const CodeProducts& ops) {
            ops.scores(queries.rows, keys.data(), kPositions, scales.data(), {y.data(), kRows, kPositions});
          };
        }});
+  if (ops.row_scores != nullptr) {
+    out.push_back({"codes/row_scores", ops.name, kUnits, "row and position", [&ops]() -> Call {
+                     const Pairs queries(ops, kRows, kHeadDim);
+                     const auto keys = test_codes(kPositions * kHeadDim);
+                     const auto columns = Buffer<std::int8_t>(kernels::column_bytes(queries.rows));
+                     const auto scales = test_floats(kPositions, 6), y = Buffer<float>(kRows * kPositions);
+                     ops.columns(queries.rows, columns.data());
+                     return [=, &ops] {
+                       ops.row_scores(queries.rows, columns.data(), keys.data(), kPositions, scales.data(),
+                                      {y.data(), kRows, kPositions});
+                     };
+                   }});
+  }
   out.push_back({"codes/sums", ops.name, kUnits, "row and position", [&ops]() -> Call {
                    const Pairs weights(ops, kRows, kPositions);
                    const auto values = test_codes(kPositions * kHeadDim);
