@@ -64,9 +64,9 @@ void append_unpack_codes(std::vector<Case>& out, const Table& ops, const std::st
   for (const auto& [name, layout] :
        {Layout{"keys/", kv::CodeLayout::kKeyBlocks}, Layout{"key_rows/", kv::CodeLayout::kKeyRows},
         Layout{"values/", kv::CodeLayout::kValues}}) {
-    const bool in_rows = layout == kv::CodeLayout::kKeyRows;
-    const kernels::CodeProducts* products = kernels::find_code_products(ops.name);
-    if (in_rows && (products == nullptr || products->row_scores == nullptr)) continue;
+    // Tables with scores of rows share the other layouts with a lesser one.
+    const bool has_rows = kernels::find_code_products(ops.name)->row_scores != nullptr;
+    if (has_rows != (layout == kv::CodeLayout::kKeyRows)) continue;
     out.push_back({std::string("unpack_codes/") + name + channel, variant_of_codes(ops), kCodeRows, "vector",
                    [&ops, channel, layout = layout]() -> Call {
                      const auto packed = std::make_shared<Packed>(ops, channel, kCodeRows);
@@ -144,7 +144,7 @@ void append_cache_cases(std::vector<Case>& out) {
     if (products == nullptr || products->name != name) continue;  // none, or another variant's
     if (uses_vbmi(*ops) && lattice::vbmi_row_codes() == nullptr) continue;
     append_attention(out, *ops, "e8-q10", true);
-    if (name != "avx512_vnni" && name != "avx2") continue;
+    if (name == "avx2_vnni") continue;  // unpacks as avx2
     for (const char* channel : {"e8-q10", "d4-q10"}) append_unpack_codes(out, *ops, channel);
   }
 }
