@@ -129,7 +129,7 @@ TEST(RowCodes, ScalesAreHalfOfNormTimesPeakByRangeWithTheSignOfTheCodes) {
   }
   headers.resize(headers.size() / 16 * 16);
   for (const RowCodes* variant : variants()) {
-    for (const int q : {2, 7, 10, 63}) {
+    for (int q = kMinRange; q <= kMaxCodeRange; ++q) {
       std::vector<float> scales(headers.size());
       variant->scales(headers.data(), headers.size(), q, scales.data());
       for (std::size_t i = 0; i < headers.size(); ++i) {
