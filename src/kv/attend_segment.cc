@@ -170,6 +170,7 @@ void store_output(const AttendJob& job, const AttendTask& task, const Partial& t
     const float* sums = total.sums.row(i).data();
     const float scale = 1.0f / total.weight[i];
     for (std::size_t d = 0; d < job.dim; ++d) out[d] = sums[d] * scale;
+    if (job.products != nullptr) job.layer.codec->order_sums(job.ops, out);
     if (job.layer.codec->rotated()) job.ops.hadamard(out, job.dim);
   }
 }

@@ -65,6 +65,13 @@ class RowCodec {
                             std::size_t n, const std::byte* end, std::span<const std::byte> side,
                             base::LineRequests& wanted, std::int8_t* out, float* scales) const;
 
+  // Values of unpack_codes may have their dims in another order: puts weighted sums of them, [dim], in that
+  // of the row.
+  virtual void order_sums(const kernels::Table& ops, float* sums) const {
+    (void)ops;
+    (void)sums;
+  }
+
   // The row as a reader without shortcuts sees it, in the original domain (the oracle of attention tests).
   virtual void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,
                       std::span<float> out) const = 0;

@@ -93,14 +93,14 @@ auto unpack_as(const lattice::RowCodes& codes, CodeLayout layout) {
       return codes.values;
   }
 }
-std::size_t index_in(CodeLayout layout, std::size_t dim, std::size_t row, std::size_t i) {
+std::size_t index_in(CodeLayout layout, bool swaps_lanes, std::size_t dim, std::size_t row, std::size_t i) {
   switch (layout) {
     case CodeLayout::kKeyRows:
       return row * dim + i;
     case CodeLayout::kKeyBlocks:
       return lattice::key_index(dim, row, i);
     default:
-      return lattice::value_index(dim, row, i);
+      return lattice::value_index(dim, row, swaps_lanes ? lattice::lane_swapped(i) : i);
   }
 }
 
@@ -135,6 +135,11 @@ class LatticeCodec final : public RowCodec {
   void unpack_codes(const kernels::Table& ops, CodeLayout layout, const std::byte* rows, std::size_t n,
                     const std::byte* end, std::span<const std::byte> side, base::LineRequests& wanted,
                     std::int8_t* out, float* scales) const override;
+  void order_sums(const kernels::Table& ops, float* sums) const override {
+    const Variant* variant = variant_of(ops);
+    if (variant != nullptr && variant->row_codes != nullptr && variant->row_codes->swaps_lanes)
+      lattice::swap_lanes(sums, format_.dim);
+  }
   void decode(const kernels::Table& ops, const std::byte* row, std::span<const std::byte> side,
               std::span<float> out) const override;
   void copy_row(const std::byte* from, std::byte* to, SideRows& side) const override;
@@ -324,7 +329,7 @@ void LatticeCodec::unpack_codes(const kernels::Table& ops, CodeLayout layout, co
     std::array<float, lattice::kMaxDim> row;
     unpack_wide(rows + i * stride, side, row.data());
     for (std::size_t d = 0; d < format_.dim; ++d) {
-      const std::size_t at = index_in(layout, format_.dim, i, d);
+      const std::size_t at = index_in(layout, codes->swaps_lanes, format_.dim, i, d);
       out[at] = static_cast<std::int8_t>(2.0f * row[d]);
     }
   }

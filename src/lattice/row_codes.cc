@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/check.h"
 #include "base/half.h"
@@ -44,6 +45,12 @@ void scales(const std::uint32_t* headers, std::size_t n, int q, float* out) {
 }
 
 }  // namespace
+
+void swap_lanes(float* row, std::size_t dim) {
+  for (std::size_t i = 0; i < dim; ++i) {
+    if (const std::size_t other = lane_swapped(i); i < other) std::swap(row[i], row[other]);
+  }
+}
 
 CodePlan::CodePlan(const RowFormat& row_format) : format(row_format) {
   KAKEYA_CHECK(format.q <= kMaxCodeRange);
@@ -93,8 +100,12 @@ void CodePlan::plan_words(std::size_t bit, std::size_t odd, std::size_t word) {
 }
 
 const RowCodes& scalar_row_codes() {
-  static constexpr RowCodes kTable = {
-      .name = "scalar", .rows = rows_in_order, .keys = keys, .values = values, .scales = scales};
+  static constexpr RowCodes kTable = {.name = "scalar",
+                                      .swaps_lanes = false,
+                                      .rows = rows_in_order,
+                                      .keys = keys,
+                                      .values = values,
+                                      .scales = scales};
   return kTable;
 }
 

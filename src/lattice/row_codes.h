@@ -32,6 +32,13 @@ inline std::size_t value_index(std::size_t dim, std::size_t row, std::size_t i) 
   return (tile * 16 + row % kValueRows / 4) * 64 + i % 16 * 4 + row % 4;
 }
 
+// Of variants that swap lanes: values come with dim i in the place of this one, an order that is its own
+// inverse. Of 64 dims, four times four groups of four, it swaps rows and columns.
+inline std::size_t lane_swapped(std::size_t i) {
+  return i / 64 * 64 + i / 4 % 4 * 16 + i / 16 % 4 * 4 + i % 4;
+}
+void swap_lanes(float* row, std::size_t dim);
+
 // What vectors need to take a pair of groups (16 values) apart. A pair starts on a byte or, every other one
 // of D4, in the middle of a byte: the entries of even and odd pairs.
 struct CodePlan {
@@ -68,8 +75,9 @@ struct PackedRows {
 
 struct RowCodes {
   const char* name;  // as Table::name in kernels
+  bool swaps_lanes;  // of values
 
-  // Null where nothing takes keys as rows.
+  // Null where nothing takes keys as rows. As many rows as values has, in fours.
   void (*rows)(const CodePlan& plan, const PackedRows& rows, std::int8_t* out);
   // Whole blocks; what stands in the places of rows beyond the last is not defined.
   void (*keys)(const CodePlan& plan, const PackedRows& rows, std::int8_t* out);

@@ -247,7 +247,8 @@ void scales(const std::uint32_t* headers, std::size_t n, int q, float* out) {
 }
 
 constexpr RowCodes make_codes(const char* name) {
-  return {.name = name, .rows = nullptr, .keys = keys, .values = values, .scales = scales};
+  return {
+      .name = name, .swaps_lanes = false, .rows = nullptr, .keys = keys, .values = values, .scales = scales};
 }
 
 }  // namespace

@@ -97,32 +97,52 @@ class Unpacker {
   __m512i mask_, inverse_, shift_, high_, largest_, zero_;
 };
 
-template <Kind kKind, bool kShifts>
-void rows_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
+// Calls take(first value, row, values of rows row to row + 3) for 64 values of four rows at a time. Rows
+// beyond the last stand for that one.
+template <Kind kKind, bool kShifts, class Take>
+KAKEYA_INLINE void for_four_rows(const CodePlan& plan, const PackedRows& packed, const Take& take) {
   constexpr std::size_t kValues = 64;
   const Unpacker<kKind, kShifts> unpacker(plan);
   const std::size_t dim = plan.format.dim, stride = packed.stride;
   const auto bytes = static_cast<std::size_t>(plan.format.group_bits);  // of as many values
   const std::uint8_t* codes = packed.codes;
-  for (std::size_t i = 0; i < dim; i += kValues, codes += bytes, out += kValues) {
+  for (std::size_t i = 0; i < dim; i += kValues, codes += bytes) {
     const std::size_t room = std::min<std::size_t>(64, plan.format.code_bytes - i / kValues * bytes);
     const __mmask64 mask = ~std::uint64_t{0} >> (64 - room);
     // As long as whole vectors end before the buffer does.
     const auto room_of_all = static_cast<std::size_t>(packed.end - codes);
     const std::size_t whole = room_of_all < 64 ? 0 : std::min(packed.rows, (room_of_all - 64) / stride + 1);
     std::size_t r = 0;
-    const std::uint8_t* row = codes;
-    std::int8_t* to = out;
-    for (; r + 4 <= whole; r += 4, row += 4 * stride, to += 4 * dim) {
+    for (const std::uint8_t* row = codes; r + 4 <= whole; r += 4, row += 4 * stride) {
       ask_for(packed, 4 * stride * kValues / dim);
-      _mm512_store_si512(to, unpacker.row(_mm512_loadu_si512(row)));
-      _mm512_store_si512(to + dim, unpacker.row(_mm512_loadu_si512(row + stride)));
-      _mm512_store_si512(to + 2 * dim, unpacker.row(_mm512_loadu_si512(row + 2 * stride)));
-      _mm512_store_si512(to + 3 * dim, unpacker.row(_mm512_loadu_si512(row + 3 * stride)));
+      const __m512i x[4] = {unpacker.row(_mm512_loadu_si512(row)),
+                            unpacker.row(_mm512_loadu_si512(row + stride)),
+                            unpacker.row(_mm512_loadu_si512(row + 2 * stride)),
+                            unpacker.row(_mm512_loadu_si512(row + 3 * stride))};
+      take(i, r, x);
     }
-    for (; r < packed.rows; ++r)
-      _mm512_store_si512(out + r * dim, unpacker.row(_mm512_maskz_loadu_epi8(mask, codes + r * stride)));
+    for (; r < packed.rows; r += 4) {
+      const auto row = [&](std::size_t j) __attribute__((always_inline)) {
+        const std::uint8_t* at = codes + std::min(r + j, packed.rows - 1) * stride;
+        return unpacker.row(_mm512_maskz_loadu_epi8(mask, at));
+      };
+      const __m512i x[4] = {row(0), row(1), row(2), row(3)};
+      take(i, r, x);
+    }
   }
+}
+
+template <Kind kKind, bool kShifts>
+void rows_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
+  const std::size_t dim = plan.format.dim;
+  const auto take = [=](std::size_t i, std::size_t r, const __m512i(&x)[4]) __attribute__((always_inline)) {
+    std::int8_t* to = out + r * dim + i;
+    _mm512_store_si512(to, x[0]);
+    _mm512_store_si512(to + dim, x[1]);
+    _mm512_store_si512(to + 2 * dim, x[2]);
+    _mm512_store_si512(to + 3 * dim, x[3]);
+  };
+  for_four_rows<kKind, kShifts>(plan, packed, take);
 }
 
 // Dword t of every lane of the four vectors side by side at out + 64 t, rows in order.
@@ -183,31 +203,24 @@ void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   }
 }
 
+// 64 values of each of four rows to four tiles, byte r of every dword from row r: lane l of tile v has the
+// dims from 16 l + 4 v on (lane_swapped).
+KAKEYA_INLINE void interleave(const __m512i (&in)[4], std::int8_t* out, std::size_t tile) {
+  const __m512i a = _mm512_unpacklo_epi8(in[0], in[1]), b = _mm512_unpackhi_epi8(in[0], in[1]);
+  const __m512i c = _mm512_unpacklo_epi8(in[2], in[3]), d = _mm512_unpackhi_epi8(in[2], in[3]);
+  _mm512_store_si512(out, _mm512_unpacklo_epi16(a, c));
+  _mm512_store_si512(out + tile, _mm512_unpackhi_epi16(a, c));
+  _mm512_store_si512(out + 2 * tile, _mm512_unpacklo_epi16(b, d));
+  _mm512_store_si512(out + 3 * tile, _mm512_unpackhi_epi16(b, d));
+}
+
 template <Kind kKind, bool kShifts>
 void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
-  const Unpacker<kKind, kShifts> unpacker(plan);
-  const RowReader reader(plan, packed);
-  alignas(64) std::uint8_t order[64];  // byte 4 i + r comes from value i of lane r
-  for (std::size_t i = 0; i < 64; ++i) order[i] = static_cast<std::uint8_t>(i % 4 * 16 + i / 4);
-  const __m512i interleave = _mm512_load_si512(order);
-  const std::size_t step = plan.offset(2), odd_offset = plan.offset(1), tile = 16 * kValueRows;
-  for (std::size_t first = 0; first < packed.rows; first += 4) {
-    const std::uint8_t* const rows[4] = {reader.row(first), reader.row(first + 1), reader.row(first + 2),
-                                         reader.row(first + 3)};
-    ask_for(packed, 4 * packed.stride);
-    std::int8_t* to = out + first / kValueRows * kValueRows * plan.format.dim + first % kValueRows * 16;
-    std::int8_t* const end = to + plan.format.dim / 16 * tile;
-    std::size_t offset = 0;
-    const auto pair = [&](std::size_t odd) __attribute__((always_inline)) {
-      const std::size_t from = offset + odd * odd_offset;
-      const auto at = [&](std::size_t l) __attribute__((always_inline)) { return rows[l] + from; };
-      _mm512_store_si512(to + odd * tile, _mm512_permutexvar_epi8(interleave, unpacker.pair(at, odd)));
-    };
-    for (; to != end; to += 2 * tile, offset += step) {
-      pair(0);
-      pair(1);
-    }
-  }
+  constexpr std::size_t kTile = 16 * kValueRows;
+  const auto take = [=](std::size_t i, std::size_t r, const __m512i(&x)[4]) __attribute__((always_inline)) {
+    interleave(x, out + i / 16 * kTile + r * 16, kTile);
+  };
+  for_four_rows<kKind, kShifts>(plan, packed, take);
 }
 
 void rows(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
@@ -257,7 +270,7 @@ bool has_vbmi() {
 // Asked for only beside a kernel table of AVX-512, whose registers the system then saves.
 const RowCodes* vbmi_row_codes() {
   static constexpr RowCodes kTable = {
-      .name = "vbmi", .rows = rows, .keys = keys, .values = values, .scales = scales};
+      .name = "vbmi", .swaps_lanes = true, .rows = rows, .keys = keys, .values = values, .scales = scales};
   static const bool found = has_vbmi();
   return found ? &kTable : nullptr;
 }
