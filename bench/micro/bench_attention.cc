@@ -1,7 +1,8 @@
 // Speed of attention over packed rows, exact and fast, per channel, number of query rows and positions, at
 // the shape of one layer of an 8B model (8 KV heads, 32 query heads, head_dim 128). `kakeya-bench-attention
 // --threads=2 --benchmark_filter=e8-q10/rows:16`. "step ms" is the time of 36 such layers, "cpu ms" their CPU
-// time on all threads. --layers (6) take turns; with enough of them rows come from memory, as in a model.
+// time on all threads. --layers (6) take turns; with enough of them rows come from memory, as in a model, and
+// 1024 positions of one from the second-level caches.
 #include <benchmark/benchmark.h>
 
 #include <cmath>

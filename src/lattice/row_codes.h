@@ -77,7 +77,7 @@ struct RowCodes {
   const char* name;  // as Table::name in kernels
   bool swaps_lanes;  // of values
 
-  // Null where nothing takes keys as rows. As many rows as values has, in fours.
+  // Rows in whole fours; null where nothing takes keys as rows.
   void (*rows)(const CodePlan& plan, const PackedRows& rows, std::int8_t* out);
   // Whole blocks; what stands in the places of rows beyond the last is not defined.
   void (*keys)(const CodePlan& plan, const PackedRows& rows, std::int8_t* out);
