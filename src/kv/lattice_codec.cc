@@ -156,12 +156,13 @@ class LatticeCodec final : public RowCodec {
   const lattice::RowCodes* codes_of(const kernels::Table& table) const {
     return format_.q <= lattice::kMaxCodeRange ? lattice::find_row_codes(table.name) : nullptr;
   }
-  // Null where the two do not fit together.
+  // Those that take keys as rows need codes that give them so; vectors do without.
   const kernels::CodeProducts* products_of(const kernels::Table& table) const {
     const lattice::RowCodes* codes = codes_of(table);
     const kernels::CodeProducts* products = kernels::find_code_products(table.name);
     if (codes == nullptr || products == nullptr) return nullptr;
-    return products->row_scores != nullptr && codes->rows == nullptr ? nullptr : products;
+    const bool fits = products->row_scores == nullptr || codes->rows != nullptr;
+    return fits ? products : kernels::find_code_products("avx512_vnni");
   }
   std::size_t wide_bytes() const { return format_.dim * sizeof(std::int16_t); }
   void encode_rare(const float* y, float step, Header header, std::byte* row, SideRows& side) const;

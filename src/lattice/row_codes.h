@@ -68,7 +68,7 @@ struct CodePlan {
 struct PackedRows {
   const std::uint8_t* codes = nullptr;
   std::size_t stride = 0;
-  std::size_t rows = 0;  // at least 1
+  std::size_t rows = 0;  // 1 to kValueRows
   const std::uint8_t* end = nullptr;
   base::LineRequests* wanted = nullptr;  // asked for while rows are unpacked, as many bytes; or null
 };

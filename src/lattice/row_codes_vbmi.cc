@@ -216,6 +216,7 @@ KAKEYA_INLINE void interleave(const __m512i (&in)[4], std::int8_t* out, std::siz
 
 template <Kind kKind, bool kShifts>
 void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
+  KAKEYA_CHECK(packed.rows <= kValueRows);
   constexpr std::size_t kTile = 16 * kValueRows;
   const auto take = [=](std::size_t i, std::size_t r, const __m512i(&x)[4]) __attribute__((always_inline)) {
     interleave(x, out + i / 16 * kTile + r * 16, kTile);
