@@ -216,7 +216,6 @@ KAKEYA_INLINE void interleave(const __m512i (&in)[4], std::int8_t* out, std::siz
 
 template <Kind kKind, bool kShifts>
 void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
-  KAKEYA_CHECK(packed.rows <= kValueRows);
   constexpr std::size_t kTile = 16 * kValueRows;
   const auto take = [=](std::size_t i, std::size_t r, const __m512i(&x)[4]) __attribute__((always_inline)) {
     interleave(x, out + i / 16 * kTile + r * 16, kTile);
@@ -234,6 +233,7 @@ void keys(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
   plan.direct == 0 ? keys_by<Kind::kE8, true>(plan, rows, out) : keys_by<Kind::kE8, false>(plan, rows, out);
 }
 void values(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
+  KAKEYA_CHECK(rows.rows <= kValueRows);
   if (plan.format.kind == Kind::kD4) return values_by<Kind::kD4, true>(plan, rows, out);
   plan.direct == 0 ? values_by<Kind::kE8, true>(plan, rows, out)
                    : values_by<Kind::kE8, false>(plan, rows, out);
