@@ -167,14 +167,18 @@ void append_bf16(std::vector<Case>& out, const kernels::Bf16Products& bf16) {
   constexpr std::size_t kPositions = 64, kRows = 16;
   constexpr double kUnits = kRows * kPositions;
   const CodeProducts& ops = bf16.products;
-  // As `lay_out` puts 64 stored rows.
+  // As `lay_out` puts 64 stored rows, while it asks for as many.
   const auto codes = [](void (*lay_out)(const kernels::Bf16Rows&, std::int8_t*)) {
     const auto values = test_floats(kPositions * kHeadDim, 7);
     const Buffer<std::uint16_t> stored(kPositions * kHeadDim);
     for (std::size_t i = 0; i < stored.size(); ++i) stored.data()[i] = base::f32_to_bf16(values.data()[i]);
     const Buffer<std::int8_t> laid(2 * kPositions * kHeadDim);
     return [=] {
-      lay_out({reinterpret_cast<const std::byte*>(stored.data()), kPositions, kHeadDim}, laid.data());
+      base::LineRequests wanted;
+      wanted.start(2 * stored.size());
+      wanted.add(stored.data());
+      lay_out({reinterpret_cast<const std::byte*>(stored.data()), kPositions, kHeadDim, &wanted},
+              laid.data());
       return laid.data();
     };
   };

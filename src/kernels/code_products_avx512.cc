@@ -143,13 +143,14 @@ float exp_sum_avx512(float* x, float shift, std::size_t n) {
 // As lattice/row_codes_vbmi.cc: vectors of four rows, dword t of every lane of four of them side by side.
 void bf16_keys_avx512(const Bf16Rows& x, std::int8_t* out) {
   const std::size_t bytes = 2 * x.dim;
+  base::LineAsker asker(x.wanted);
   for (std::size_t first = 0; first < x.count; first += kKeyRows) {
     const std::byte* rows[4]
                          [4];  // lane l of vector v is row 4 l + v; rows beyond the last stand for that one
     for (std::size_t i = 0; i < kKeyRows; ++i)
       rows[i % 4][i / 4] = x.rows + std::min(first + i, x.count - 1) * bytes;
     for (std::size_t at = 0; at < bytes; at += 16, out += 256) {
-      if (x.wanted != nullptr) x.wanted->ask(256);
+      asker.ask(256);
       const __m512i v0 = four(rows[0], at), v1 = four(rows[1], at), v2 = four(rows[2], at),
                     v3 = four(rows[3], at);
       const __m512i a = _mm512_unpacklo_epi32(v0, v1), b = _mm512_unpackhi_epi32(v0, v1);
@@ -167,11 +168,12 @@ void bf16_values_avx512(const Bf16Rows& x, std::int8_t* out) {
   for (std::size_t i = 0; i < 64; ++i) order[i / 32][i % 32] = static_cast<std::uint16_t>(i % 2 * 32 + i / 2);
   const __m512i front = _mm512_load_si512(order[0]), back = _mm512_load_si512(order[1]);
   const std::size_t bytes = 2 * x.dim;
+  base::LineAsker asker(x.wanted);
   for (std::size_t first = 0; first < kPageRows; first += 2) {
     const __mmask32 has_a = first < x.count ? ~0u : 0u, has_b = first + 1 < x.count ? ~0u : 0u;
     const std::byte* a = x.rows + (has_a != 0 ? first * bytes : 0);
     const std::byte* b = x.rows + (has_b != 0 ? (first + 1) * bytes : 0);
-    if (x.wanted != nullptr) x.wanted->ask(2 * bytes);
+    asker.ask(2 * bytes);
     std::int8_t* block = out + first / kValueRows * kValueRows * bytes + first % kValueRows * 32;
     for (std::size_t at = 0; at < bytes; at += 64, block += 2048) {
       const __m512i row_a = _mm512_maskz_loadu_epi16(has_a, a + at);

@@ -9,7 +9,7 @@ namespace kakeya::kv {
 namespace {
 
 // Keys are unpacked and multiplied so many at a time that they stay in the first-level cache.
-constexpr std::size_t kKeyRun = 256;  // of one byte a code
+constexpr std::size_t kKeyRun = 128;  // of one byte a code
 static_assert(kSegmentTokens <= kernels::kMostProducts && kSegmentTokens % kKeyRun == 0);
 static_assert(kSegmentTokens / kPageTokens <= base::LineRequests::kMostPlaces);
 std::size_t key_run(const AttendJob& job) {

@@ -61,7 +61,7 @@ CodePlan::CodePlan(const RowFormat& row_format) : format(row_format) {
       for (std::size_t i = 0; i < 8; ++i) {
         order[odd][8 * group + i] = static_cast<std::uint8_t>(first / 8 + i);
         const std::size_t bit = first % 8 + static_cast<std::size_t>(format.shift[i / 2]) + i % 2 * 8;
-        select[odd][8 * group + i] = static_cast<std::uint8_t>(bit);
+        select[odd][8 * group + i] = static_cast<std::uint8_t>((bit - 1) % 64);
       }
       for (std::size_t field = 0; field < 4; ++field) {
         plan_words(first + static_cast<std::size_t>(format.shift[field]), odd, 4 * group + field);
@@ -73,7 +73,7 @@ CodePlan::CodePlan(const RowFormat& row_format) : format(row_format) {
     for (std::size_t i = 0; i < 8; ++i) {
       row_order[8 * group + i] = static_cast<std::uint8_t>(first / 8 + i);
       const std::size_t bit = first % 8 + static_cast<std::size_t>(format.shift[i / 2]) + i % 2 * 8;
-      row_select[8 * group + i] = static_cast<std::uint8_t>(bit);
+      row_select[8 * group + i] = static_cast<std::uint8_t>((bit - 1) % 64);
     }
   }
   // Rounded up, so the quotient is exact while field * (excess of the inverse) < 2^(16 + shift): the excess
@@ -81,11 +81,14 @@ CodePlan::CodePlan(const RowFormat& row_format) : format(row_format) {
   // fields.
   shift = std::bit_width(format.radix - 1) - 1;
   inverse = static_cast<std::uint16_t>(((std::uint32_t{0x10000} << shift) + format.radix - 1) / format.radix);
-  // By the same rule without a shift, as small radices grant.
-  const std::uint32_t rounded = (0x10000u + format.radix - 1) / format.radix,
-                      excess = rounded * format.radix - 0x10000u;
-  if (std::uint64_t{std::max(format.mask[0], format.mask[1])} * excess < 0x10000u) {
-    direct = static_cast<std::uint16_t>(rounded);
+  small = format.q <= kSmallCodeRange;
+  if (!small) return;
+  // By the same rule: a doubled field below 2 radix^2 leaves an even remainder, at most 2 radix - 2, and the
+  // excess is below 2 radix.
+  direct = static_cast<std::uint16_t>((0x10000u + 2 * format.radix - 1) / (2 * format.radix));
+  for (int i = 0; i < 64; ++i) {
+    clamped[static_cast<std::size_t>(i)] =
+        static_cast<std::int8_t>(std::clamp(i, 2, 4 * format.q + 2) - (2 * format.q + 2));
   }
 }
 

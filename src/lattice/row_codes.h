@@ -19,7 +19,8 @@
 
 namespace kakeya::lattice {
 
-inline constexpr int kMaxCodeRange = 63;  // 2 * 63 still fits a byte
+inline constexpr int kMaxCodeRange = 63;    // 2 * 63 still fits a byte
+inline constexpr int kSmallCodeRange = 15;  // 4 * 15 + 3 still is one of 64
 inline constexpr std::size_t kKeyRows = 16;
 inline constexpr std::size_t kValueRows = 64;
 
@@ -43,8 +44,9 @@ void swap_lanes(float* row, std::size_t dim);
 // of D4, in the middle of a byte: the entries of even and odd pairs.
 struct CodePlan {
   RowFormat format;
-  std::array<std::array<std::uint8_t, 16>, 2> order{};   // 8 bytes from each group's first one
-  std::array<std::array<std::uint8_t, 16>, 2> select{};  // per byte of the digits: first bit in its group
+  std::array<std::array<std::uint8_t, 16>, 2> order{};  // 8 bytes from each group's first one
+  // Per byte of the fields, doubled: its first bit in the group, whose 64 bits are a circle.
+  std::array<std::array<std::uint8_t, 16>, 2> select{};
   // The same for eight groups (64 values) of one row, which start and end on a byte.
   std::array<std::uint8_t, 64> row_order{}, row_select{};
   // The same in 16-bit words, one a field: (low word >> below) | (high byte << (16 - below)).
@@ -52,7 +54,10 @@ struct CodePlan {
   std::array<std::array<std::uint16_t, 8>, 2> below{};        // 1 to 8
   std::uint16_t inverse = 0;                                  // quotient = (field * inverse >> 16) >> shift
   int shift = 0;
-  std::uint16_t direct = 0;  // quotient = field * direct >> 16, or 0: only with a shift
+  // q <= kSmallCodeRange: quotient = 2 field * direct >> 16, and a point by twice its digits plus its coset.
+  bool small = false;
+  std::uint16_t direct = 0;
+  std::array<std::int8_t, 64> clamped{};
 
   // For format.q <= kMaxCodeRange.
   explicit CodePlan(const RowFormat& format);

@@ -1,4 +1,4 @@
-// Where vectors find the rows that row_codes.h unpacks, and how others are asked for meanwhile.
+// Where vectors find the rows that row_codes.h unpacks.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -35,10 +35,5 @@ class RowReader {
   const std::uint8_t* last_ = nullptr;
   std::uint8_t copy_[kMaxCodeBytes + kPairLoad] = {};
 };
-
-// Once a few rows of `packed` that fill `bytes` are about to be unpacked.
-inline __attribute__((always_inline)) void ask_for(const PackedRows& packed, std::size_t bytes) {
-  if (packed.wanted != nullptr) packed.wanted->ask(bytes);
-}
 
 }  // namespace kakeya::lattice

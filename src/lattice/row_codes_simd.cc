@@ -184,12 +184,13 @@ template <Kind kKind>
 HWY_INLINE void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   const Unpacker<kKind> unpacker(plan);
   const RowReader reader(plan, packed);
+  base::LineAsker asker(packed.wanted);
   const std::size_t dim = plan.format.dim;
   for (std::size_t first = 0; first < packed.rows; first += kGroupRows) {
     // Block b of vector v is row 4 b + v.
     const std::uint8_t* rows[kGroupRows];
     for (std::size_t i = 0; i < kGroupRows; ++i) rows[i] = reader.row(first + i);
-    ask_for(packed, kGroupRows * packed.stride);
+    asker.ask(kGroupRows * packed.stride);
     std::int8_t* to = out + first / kKeyRows * kKeyRows * dim + first % kKeyRows * 4;
     for (std::size_t p = 0; p < dim / 16; ++p, to += 16 * kKeyRows) {
       const std::size_t at = plan.offset(p), odd = p % 2;
@@ -203,11 +204,12 @@ template <Kind kKind>
 HWY_INLINE void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   const Unpacker<kKind> unpacker(plan);
   const RowReader reader(plan, packed);
+  base::LineAsker asker(packed.wanted);
   const std::size_t dim = plan.format.dim;
   for (std::size_t first = 0; first < packed.rows; first += kGroupRows) {
     const std::uint8_t* rows[kGroupRows];
     for (std::size_t i = 0; i < kGroupRows; ++i) rows[i] = reader.row(first + i);
-    ask_for(packed, kGroupRows * packed.stride);
+    asker.ask(kGroupRows * packed.stride);
     std::int8_t* to = out + first / kValueRows * kValueRows * dim + first % kValueRows * 16;
     for (std::size_t p = 0; p < dim / 16; ++p, to += 16 * kValueRows) {
       const std::size_t at = plan.offset(p), odd = p % 2;

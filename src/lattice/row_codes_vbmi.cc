@@ -12,6 +12,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/panel_targets.h"
 #include "lattice/row_codes_reader.h"
@@ -26,8 +27,8 @@ KAKEYA_INLINE __m512i broadcast(const std::array<std::uint8_t, 16>& bytes) {
   return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes.data())));
 }
 
-// kShifts: the quotient of a field takes a shift, CodePlan::direct is 0.
-template <Kind kKind, bool kShifts>
+// kSmall: CodePlan::small.
+template <Kind kKind, bool kSmall>
 class Unpacker {
  public:
   explicit Unpacker(const CodePlan& plan)
@@ -35,10 +36,11 @@ class Unpacker {
         select_{broadcast(plan.select[0]), broadcast(plan.select[1])},
         row_order_(_mm512_loadu_si512(plan.row_order.data())),
         row_select_(_mm512_loadu_si512(plan.row_select.data())),
-        mask_(_mm512_set1_epi32(static_cast<int>(plan.format.mask[0] | plan.format.mask[1] << 16))),
-        inverse_(_mm512_set1_epi16(static_cast<short>(kShifts ? plan.inverse : plan.direct))),
-        shift_(_mm512_set1_epi16(static_cast<short>(plan.shift))),
-        high_(_mm512_set1_epi16(static_cast<short>(256 - plan.format.radix))),
+        mask_(_mm512_set1_epi32(static_cast<int>(plan.format.mask[0] | plan.format.mask[1] << 16) * 2)),
+        inverse_(_mm512_set1_epi16(static_cast<short>(kSmall ? plan.direct : plan.inverse))),
+        shift_(_mm512_set1_epi16(static_cast<short>(plan.shift + 1))),
+        high_(_mm512_set1_epi16(static_cast<short>(2 * (256 - plan.format.radix)))),
+        clamped_(_mm512_loadu_si512(plan.clamped.data())),
         largest_(_mm512_set1_epi8(static_cast<char>(4 * plan.format.q + 2))),
         zero_(_mm512_set1_epi8(static_cast<char>(2 * plan.format.q + 2))) {}
 
@@ -60,12 +62,14 @@ class Unpacker {
  private:
   // Of eight groups, each in a quadword.
   KAKEYA_INLINE __m512i values(__m512i groups, __m512i select) const {
-    const __m512i field = _mm512_and_si512(_mm512_multishift_epi64_epi8(select, groups), mask_);
-    // A field d0 + R d1 becomes the bytes d0, d1.
-    __m512i quotient = _mm512_mulhi_epu16(field, inverse_);
-    if constexpr (kShifts) quotient = _mm512_srlv_epi16(quotient, shift_);
-    const __m512i doubled = restore_parity(_mm512_add_epi16(field, _mm512_mullo_epi16(quotient, high_)));
-    const __m512i clamped = _mm512_min_epu8(_mm512_max_epu8(doubled, _mm512_set1_epi8(2)), largest_);
+    const __m512i doubled_field = _mm512_and_si512(_mm512_multishift_epi64_epi8(select, groups), mask_);
+    // A field d0 + R d1, doubled, becomes the bytes 2 d0, 2 d1.
+    __m512i quotient = _mm512_mulhi_epu16(doubled_field, inverse_);
+    if constexpr (!kSmall) quotient = _mm512_srlv_epi16(quotient, shift_);
+    const __m512i digits = _mm512_add_epi16(doubled_field, _mm512_mullo_epi16(quotient, high_));
+    const __m512i points = restore_parity(digits);
+    if constexpr (kSmall) return _mm512_permutexvar_epi8(points, clamped_);
+    const __m512i clamped = _mm512_min_epu8(_mm512_max_epu8(points, _mm512_set1_epi8(2)), largest_);
     return _mm512_sub_epi8(clamped, zero_);
   }
 
@@ -73,39 +77,39 @@ class Unpacker {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   }
 
-  // Digits to twice the digits plus the coset, with the parity that the last digit of a block lost.
+  // Doubled digits to the same plus the coset, with the parity that the last digit of a block lost.
   static KAKEYA_INLINE __m512i restore_parity(__m512i digits) {
     if constexpr (kKind == Kind::kE8) {
       // Eight digits are the matrix of a product over GF(2): every byte of `lowest` has the lowest bits of
       // all eight, the last digit's, which is the coset, in bit 0. A second product keeps it and puts the
       // parity into bit 1.
-      const __m512i lowest = _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi8(1), digits, 0);
+      const __m512i lowest = _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi8(2), digits, 0);
       const __m512i bits = _mm512_gf2p8affine_epi64_epi8(lowest, _mm512_set1_epi64(0x01ff000000000000), 0);
       // 2 digits ^ coset, of the last digit ^ 2 parity as well
-      return _mm512_ternarylogic_epi64(_mm512_add_epi8(digits, digits), bits,
-                                       _mm512_set1_epi64(0x0301010101010101), 0x78);
+      return _mm512_ternarylogic_epi64(digits, bits, _mm512_set1_epi64(0x0301010101010101), 0x78);
     }
     const __m512i parity =
-        _mm512_slli_epi32(_mm512_popcnt_epi32(_mm512_and_si512(digits, _mm512_set1_epi32(0x00010101))), 24);
+        _mm512_slli_epi32(_mm512_popcnt_epi32(_mm512_and_si512(digits, _mm512_set1_epi32(0x00020202))), 25);
     const __m512i last = _mm512_and_si512(digits, _mm512_set1_epi32(static_cast<int>(0xff000000u)));
-    digits = _mm512_add_epi8(digits, last);
-    digits = _mm512_ternarylogic_epi32(digits, parity, _mm512_set1_epi32(1 << 24), 0xf8);
-    return _mm512_add_epi8(digits, digits);
+    return _mm512_ternarylogic_epi32(_mm512_add_epi8(digits, last), parity, _mm512_set1_epi32(1 << 25), 0xf8);
   }
 
   __m512i order_[2], select_[2], row_order_, row_select_;
-  __m512i mask_, inverse_, shift_, high_, largest_, zero_;
+  __m512i mask_, inverse_, shift_, high_;
+  __m512i clamped_;         // kSmall
+  __m512i largest_, zero_;  // not kSmall
 };
 
 // Calls take(first value, row, values of rows row to row + 3) for 64 values of four rows at a time. Rows
 // beyond the last stand for that one.
-template <Kind kKind, bool kShifts, class Take>
+template <Kind kKind, bool kSmall, class Take>
 KAKEYA_INLINE void for_four_rows(const CodePlan& plan, const PackedRows& packed, const Take& take) {
   constexpr std::size_t kValues = 64;
-  const Unpacker<kKind, kShifts> unpacker(plan);
+  const Unpacker<kKind, kSmall> unpacker(plan);
   const std::size_t dim = plan.format.dim, stride = packed.stride;
   const auto bytes = static_cast<std::size_t>(plan.format.group_bits);  // of as many values
   const std::uint8_t* codes = packed.codes;
+  base::LineAsker asker(packed.wanted);
   for (std::size_t i = 0; i < dim; i += kValues, codes += bytes) {
     const std::size_t room = std::min<std::size_t>(64, plan.format.code_bytes - i / kValues * bytes);
     const __mmask64 mask = ~std::uint64_t{0} >> (64 - room);
@@ -114,11 +118,13 @@ KAKEYA_INLINE void for_four_rows(const CodePlan& plan, const PackedRows& packed,
     const std::size_t whole = room_of_all < 64 ? 0 : std::min(packed.rows, (room_of_all - 64) / stride + 1);
     std::size_t r = 0;
     for (const std::uint8_t* row = codes; r + 4 <= whole; r += 4, row += 4 * stride) {
-      ask_for(packed, 4 * stride * kValues / dim);
-      const __m512i x[4] = {unpacker.row(_mm512_loadu_si512(row)),
-                            unpacker.row(_mm512_loadu_si512(row + stride)),
-                            unpacker.row(_mm512_loadu_si512(row + 2 * stride)),
-                            unpacker.row(_mm512_loadu_si512(row + 3 * stride))};
+      // At most four lines, one at a time, between rows.
+      const std::size_t lines = asker.fill(4 * stride * kValues / dim);
+      const auto next = [&](std::size_t j) __attribute__((always_inline)) {
+        if (j < lines) asker.ask_one();
+        return unpacker.row(_mm512_loadu_si512(row + j * stride));
+      };
+      const __m512i x[4] = {next(0), next(1), next(2), next(3)};
       take(i, r, x);
     }
     for (; r < packed.rows; r += 4) {
@@ -132,7 +138,7 @@ KAKEYA_INLINE void for_four_rows(const CodePlan& plan, const PackedRows& packed,
   }
 }
 
-template <Kind kKind, bool kShifts>
+template <Kind kKind, bool kSmall>
 void rows_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   const std::size_t dim = plan.format.dim;
   const auto take = [=](std::size_t i, std::size_t r, const __m512i(&x)[4]) __attribute__((always_inline)) {
@@ -142,7 +148,7 @@ void rows_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
     _mm512_store_si512(to + 2 * dim, x[2]);
     _mm512_store_si512(to + 3 * dim, x[3]);
   };
-  for_four_rows<kKind, kShifts>(plan, packed, take);
+  for_four_rows<kKind, kSmall>(plan, packed, take);
 }
 
 // Dword t of every lane of the four vectors side by side at out + 64 t, rows in order.
@@ -157,10 +163,10 @@ KAKEYA_INLINE void transpose(const __m512i (&in)[4], std::int8_t* out) {
 
 // Blocks of kKeyRows rows. at(r) is where row r of the block begins.
 template <class Unpack, class At>
-KAKEYA_INLINE void key_block(const Unpack& unpacker, const CodePlan& plan, const PackedRows& packed,
-                             const At& at, std::int8_t* out) {
+KAKEYA_INLINE void key_block(const Unpack& unpacker, const CodePlan& plan, std::size_t stride, const At& at,
+                             base::LineAsker& asker, std::int8_t* out) {
   const std::size_t step = plan.offset(2), odd_offset = plan.offset(1);
-  const std::size_t ask = kKeyRows * packed.stride / (plan.format.dim / 32);
+  const std::size_t ask = kKeyRows * stride / (plan.format.dim / 32);
   std::size_t offset = 0;
   // Lane l of vector v is row 4 l + v.
   const auto pair = [&](std::size_t odd) __attribute__((always_inline)) {
@@ -174,16 +180,17 @@ KAKEYA_INLINE void key_block(const Unpack& unpacker, const CodePlan& plan, const
     out += 16 * kKeyRows;
   };
   for (std::size_t p = 0; p < plan.format.dim / 32; ++p, offset += step) {
-    ask_for(packed, ask);
+    asker.ask(ask);
     pair(0);
     pair(1);
   }
 }
 
-template <Kind kKind, bool kShifts>
+template <Kind kKind, bool kSmall>
 void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
-  const Unpacker<kKind, kShifts> unpacker(plan);
+  const Unpacker<kKind, kSmall> unpacker(plan);
   const RowReader reader(plan, packed);
+  base::LineAsker asker(packed.wanted);
   const std::size_t block = kKeyRows * plan.format.dim, stride = packed.stride;
   for (std::size_t first = 0; first < packed.rows; first += kKeyRows, out += block) {
     if (first + kKeyRows < packed.rows) {
@@ -193,12 +200,12 @@ void keys_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
       const auto at = [&](std::size_t r) __attribute__((always_inline)) {
         return quads[r / 4] + r % 4 * stride;
       };
-      key_block(unpacker, plan, packed, at, out);
+      key_block(unpacker, plan, stride, at, asker, out);
     } else {
       const std::uint8_t* rows[kKeyRows];
       for (std::size_t i = 0; i < kKeyRows; ++i) rows[i] = reader.row(first + i);
-      key_block(
-          unpacker, plan, packed, [&](std::size_t r) __attribute__((always_inline)) { return rows[r]; }, out);
+      const auto at = [&](std::size_t r) __attribute__((always_inline)) { return rows[r]; };
+      key_block(unpacker, plan, stride, at, asker, out);
     }
   }
 }
@@ -214,29 +221,36 @@ KAKEYA_INLINE void interleave(const __m512i (&in)[4], std::int8_t* out, std::siz
   _mm512_store_si512(out + 3 * tile, _mm512_unpackhi_epi16(b, d));
 }
 
-template <Kind kKind, bool kShifts>
+template <Kind kKind, bool kSmall>
 void values_by(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
   constexpr std::size_t kTile = 16 * kValueRows;
   const auto take = [=](std::size_t i, std::size_t r, const __m512i(&x)[4]) __attribute__((always_inline)) {
     interleave(x, out + i / 16 * kTile + r * 16, kTile);
   };
-  for_four_rows<kKind, kShifts>(plan, packed, take);
+  for_four_rows<kKind, kSmall>(plan, packed, take);
+}
+
+// Calls f with the kind of the plan's lattice and whether the plan is small, both as types.
+template <class F>
+KAKEYA_INLINE void with_plan(const CodePlan& plan, const F& f) {
+  using E8 = std::integral_constant<Kind, Kind::kE8>;
+  using D4 = std::integral_constant<Kind, Kind::kD4>;
+  if (plan.format.kind == Kind::kD4) {
+    plan.small ? f(D4(), std::true_type()) : f(D4(), std::false_type());
+  } else {
+    plan.small ? f(E8(), std::true_type()) : f(E8(), std::false_type());
+  }
 }
 
 void rows(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
-  if (plan.format.kind == Kind::kD4) return rows_by<Kind::kD4, true>(plan, packed, out);
-  plan.direct == 0 ? rows_by<Kind::kE8, true>(plan, packed, out)
-                   : rows_by<Kind::kE8, false>(plan, packed, out);
+  with_plan(plan, [&](auto kind, auto small) { rows_by<kind, small>(plan, packed, out); });
 }
-void keys(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
-  if (plan.format.kind == Kind::kD4) return keys_by<Kind::kD4, true>(plan, rows, out);
-  plan.direct == 0 ? keys_by<Kind::kE8, true>(plan, rows, out) : keys_by<Kind::kE8, false>(plan, rows, out);
+void keys(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
+  with_plan(plan, [&](auto kind, auto small) { keys_by<kind, small>(plan, packed, out); });
 }
-void values(const CodePlan& plan, const PackedRows& rows, std::int8_t* out) {
-  KAKEYA_CHECK(rows.rows <= kValueRows);
-  if (plan.format.kind == Kind::kD4) return values_by<Kind::kD4, true>(plan, rows, out);
-  plan.direct == 0 ? values_by<Kind::kE8, true>(plan, rows, out)
-                   : values_by<Kind::kE8, false>(plan, rows, out);
+void values(const CodePlan& plan, const PackedRows& packed, std::int8_t* out) {
+  KAKEYA_CHECK(packed.rows <= kValueRows);
+  with_plan(plan, [&](auto kind, auto small) { values_by<kind, small>(plan, packed, out); });
 }
 
 void scales(const std::uint32_t* headers, std::size_t n, int q, float* out) {
