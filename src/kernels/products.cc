@@ -180,7 +180,12 @@ void multiply(const Compute& compute, std::span<const Product> products, const O
     piece.first = std::max(piece.first, std::min(kSplitColumns / step, units / threads / 2));
     piece.last = std::max(piece.first, piece.last);
   }
-  Shares shares(units, threads, piece, std::max<std::size_t>(1, kWholeColumns / step));
+  const std::size_t whole = std::max<std::size_t>(1, kWholeColumns / step);
+  if (forms.int8 && rows <= kRowsPerRead / 2) {
+    piece.first = std::max(piece.first, std::min(whole, units / threads / 2));
+    piece.last = std::max(piece.first, piece.last);
+  }
+  Shares shares(units, threads, piece, whole);
   compute.pool->parallel_for(threads, [&](std::size_t, int thread) {
     for (Range range; shares.take(static_cast<std::size_t>(thread), range);) call.run_units(range, step);
   });
