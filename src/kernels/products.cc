@@ -21,8 +21,10 @@ constexpr std::size_t kLeastWork = std::size_t{1} << 16;
 constexpr std::size_t kRowsPerRead = 16;
 // Columns that threads take are a multiple of this, so that full register blocks stay full.
 constexpr std::size_t kColumnStep = 8;
-// Large pieces are a multiple of this many columns: panels that kernels put side by side.
+// Large pieces are a multiple of this many columns: panels that kernels put side by side. With few rows no
+// piece is smaller, since a panel alone is read more slowly.
 constexpr std::size_t kWholeColumns = 4 * kPanelOutputs;
+constexpr std::size_t kFewRows = 8;
 // Columns that go through many split rows together, if there are so many.
 constexpr std::size_t kSplitColumns = 256;
 // Values that one task brings into other forms.
@@ -176,15 +178,14 @@ void multiply(const Compute& compute, std::span<const Product> products, const O
     return;
   }
   Range piece = piece_of(columns * in, units, threads, rows);
-  if (forms.split && rows > 2 * SplitRows::kGroup) {
-    piece.first = std::max(piece.first, std::min(kSplitColumns / step, units / threads / 2));
+  // As far as every thread still gets two.
+  const auto take_at_least = [&](std::size_t fewest) {
+    piece.first = std::max(piece.first, std::min(fewest, units / threads / 2));
     piece.last = std::max(piece.first, piece.last);
-  }
+  };
   const std::size_t whole = std::max<std::size_t>(1, kWholeColumns / step);
-  if (forms.int8 && rows <= kRowsPerRead / 2) {
-    piece.first = std::max(piece.first, std::min(whole, units / threads / 2));
-    piece.last = std::max(piece.first, piece.last);
-  }
+  if (forms.split && rows > 2 * SplitRows::kGroup) take_at_least(kSplitColumns / step);
+  if (forms.int8 && rows <= kFewRows) take_at_least(whole);
   Shares shares(units, threads, piece, whole);
   compute.pool->parallel_for(threads, [&](std::size_t, int thread) {
     for (Range range; shares.take(static_cast<std::size_t>(thread), range);) call.run_units(range, step);
