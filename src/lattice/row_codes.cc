@@ -47,8 +47,13 @@ void scales(const std::uint32_t* headers, std::size_t n, int q, float* out) {
 }  // namespace
 
 void swap_lanes(float* row, std::size_t dim) {
-  for (std::size_t i = 0; i < dim; ++i) {
-    if (const std::size_t other = lane_swapped(i); i < other) std::swap(row[i], row[other]);
+  for (std::size_t first = 0; first < dim; first += 64) {
+    for (std::size_t a = 0; a < 4; ++a) {
+      for (std::size_t b = a + 1; b < 4; ++b) {
+        float* above = row + first + 16 * a + 4 * b;
+        std::swap_ranges(above, above + 4, row + first + 16 * b + 4 * a);
+      }
+    }
   }
 }
 
